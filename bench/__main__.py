@@ -1,0 +1,102 @@
+"""Measure everything and write the table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import baseline, process
+from bench.figures import Figure, Table, context
+
+MODEL = "hdrnet"
+ENGINES = {"tflite": "litert", "onnx": "onnxruntime", "executorch": "executorch"}
+
+
+def start_up() -> list[Figure]:
+    """CPU time of the help."""
+    seconds = min(process.command(["-m", "viewfinder", "--help"]).cpu_s for _ in range(5))
+    return [Figure("CPU time of `viewfinder --help`", seconds, "s", at_most=0.3, how="best of 5")]
+
+
+def builds(folder: Path) -> list[Figure]:
+    """Cold and warm build of every format."""
+    environment = {"VIEWFINDER_CACHE": str(folder / "cache")}
+    arguments = ["-m", "viewfinder", "build", MODEL, "--output", str(folder / "build")]
+    cold, warm = process.command(arguments, environment), process.command(arguments, environment)
+    return [
+        Figure(f"cold `build {MODEL}`", cold.wall_s, "s", at_most=240, how=f"{cold.cpu_s:.0f} s of CPU, empty cache"),
+        Figure(f"warm `build {MODEL}`", warm.wall_s, "s", at_most=10, how=f"{warm.cpu_s:.0f} s of CPU, from the cache"),
+    ]
+
+
+def slicing(folder: Path) -> list[Figure]:
+    """The chosen slice form against 5-D GridSample at 1080p, and two threads against one."""
+    path = folder / "gridsample.onnx"
+    baseline.write(MODEL, path)
+    plain = process.worker("grid_sample", path=str(path), threads=1)
+    figures = []
+    for name, engine in ENGINES.items():
+        where = {"folder": str(folder / f"build/export/{name}-float"), "engine": engine, "size": "1080p"}
+        one = process.worker("slice_stage", threads=1, **where)
+        how = f"GridSample in onnxruntime {plain['ms']:.0f} ms, strips {one['ms']:.1f} ms; 1 thread, median of 5"
+        figures += [
+            Figure(f"1080p slice stage in {engine}: times faster", plain["ms"] / one["ms"], "x", at_least=20, how=how),
+            Figure(
+                f"1080p slice stage in {engine}: growth",
+                one["growth_mb"],
+                "MB",
+                at_most=60,
+                how=f"peak RSS beyond pictures and model; GridSample {plain['growth_mb']:.0f} MB",
+            ),
+        ]
+        if name == "tflite":
+            two = process.worker("slice_stage", threads=2, **where)
+            how = f"{one['ms']:.1f} ms on one thread, {two['ms']:.1f} ms on two"
+            figures.append(Figure("litert: two threads against one", one["ms"] / two["ms"], "x", at_least=1.5, how=how))
+    return figures
+
+
+def photographs(folder: Path) -> list[Figure]:
+    """Whole photographs, 8 bit in and out: time for information, memory with its bound at 12 MP."""
+    figures = []
+    for name, engine in ENGINES.items():
+        where = {"folder": str(folder / f"build/export/{name}-float"), "engine": engine, "threads": 1}
+        small = process.worker("whole_photo", size="1080p", **where)
+        large = process.worker("whole_photo", size="12 MP", **where)
+        figures += [
+            Figure(
+                f"1080p photograph in {engine}", small["ms"] / 1e3, "s", how="8 bit in and out, 1 thread, median of 5"
+            ),
+            Figure(
+                f"12 MP photograph in {engine}", large["ms"] / 1e3, "s", how="8 bit in and out, 1 thread, median of 5"
+            ),
+            Figure(
+                f"12 MP photograph in {engine}: growth beyond the pictures",
+                large["growth_mb"],
+                "MB",
+                at_most=100,
+                how="peak RSS less input and output",
+            ),
+        ]
+    return figures
+
+
+def main() -> int:
+    """Measure, write, print; exit 1 when a bound is missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=main.__doc__)
+    parser.add_argument("--output", type=Path, default=Path("build/bench"), help="folder for bench.md and bench.json")
+    folder = parser.parse_args().output
+    facts = context()
+    with tempfile.TemporaryDirectory(prefix="viewfinder-bench-") as work:
+        place = Path(work)
+        figures = [*start_up(), *builds(place), *slicing(place), *photographs(place)]
+    table = Table(tuple(figures), facts)
+    table.write(folder)
+    sys.stdout.write(table.markdown())
+    return 1 if any(figure.holds is False for figure in figures) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

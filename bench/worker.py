@@ -1,0 +1,141 @@
+"""The measurements that run graphs: each call of this module is one process and prints one line of JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from viewfinder import artifact
+from viewfinder.runtime import engines, pipelines
+from viewfinder.runtime.pipelines.bilateral_grid import column_passes, hat_weights, positions
+
+SIZES = {"1080p": (1080, 1920), "12 MP": (3000, 4000)}
+GRID = (1, 96, 16, 16)
+REPEATS = 5
+MB = 1e6
+
+
+def photograph(height: int, width: int) -> Any:
+    """Return a photograph of the package as uint8 ``[height, width, 3]``."""
+    from PIL import Image
+
+    from viewfinder import demo
+
+    with Image.open(demo.photos()[0]) as image:
+        return np.asarray(image.convert("RGB").resize((width, height)))
+
+
+def memory_mb(key: str) -> float:
+    """Read VmRSS or VmHWM of this process."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(f"{key}:"):
+            return int(line.split()[1]) * 1024 / MB
+    raise SystemExit(f"this system does not tell {key}")
+
+
+def reset_peak() -> None:
+    """Let VmHWM begin again at what is used now."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def median_ms(call: Callable[[], Any]) -> float:
+    """Time `call` after one warm-up; return the median of `REPEATS`."""
+    call()
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times)) * 1e3
+
+
+def strips(folder: str, engine: str, threads: int, size: str) -> Callable[[], Any]:
+    """Return the slice stage of an artifact over a whole picture: guide, slice and apply, strip by strip."""
+    made = artifact.load(Path(folder))
+    graph = next(graph for graph in made.graphs if graph.name == "strip")
+    run = engines.load(engine).open(made.path(graph), graph, threads)
+    height, width = SIZES[size]
+    rows = int(made.parameters["strip_rows"])
+    weights = hat_weights(positions(height, 16), 16).astype(np.float32)
+    columns = column_passes(width, _sizes(made))[0].weights
+    photo = photograph(height, width).transpose(2, 0, 1)[None].astype(np.float32) / 255
+    inputs = {
+        "grid": np.random.default_rng(0).normal(0, 1, GRID).astype(np.float32),
+        "row_weights": np.zeros((rows, 16), np.float32),
+        "column_weights": columns,
+        "image": np.zeros((1, 3, rows, width), np.float32),
+    }
+    result = np.empty_like(photo)
+
+    def all_strips() -> None:
+        for top in range(0, height, rows):
+            count = min(rows, height - top)
+            inputs["row_weights"][:count] = weights[top : top + count]
+            inputs["image"][:, :, :count] = photo[:, :, top : top + count]
+            result[:, :, top : top + count] = run(inputs)["enhanced"][:, :, :count]
+
+    return all_strips
+
+
+def _sizes(made: artifact.Artifact) -> Any:
+    """Return the sizes that the pipeline reads from the manifest."""
+    from viewfinder.runtime.pipelines import bilateral_grid
+
+    return bilateral_grid._sizes(made)  # noqa: SLF001 the same reading of the manifest as the pipeline's
+
+
+def slice_stage(folder: str, engine: str, threads: int, size: str) -> dict[str, float]:
+    """Time the slice stage and measure how far the memory grows while it runs."""
+    call = strips(folder, engine, threads, size)
+    reset_peak()
+    before = memory_mb("VmRSS")
+    milliseconds = median_ms(call)
+    return {"ms": milliseconds, "growth_mb": memory_mb("VmHWM") - before}
+
+
+def grid_sample(path: str, threads: int) -> dict[str, float]:
+    """Time the plain form, 5-D GridSample on the whole picture, in ONNX Runtime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    height, width = SIZES["1080p"]
+    image = photograph(height, width).transpose(2, 0, 1)[None].astype(np.float32) / 255
+    inputs = {"grid": np.random.default_rng(0).normal(0, 1, GRID).astype(np.float32), "image": image}
+    reset_peak()
+    before = memory_mb("VmRSS")
+    milliseconds = median_ms(lambda: session.run(None, inputs))
+    return {"ms": milliseconds, "growth_mb": memory_mb("VmHWM") - before}
+
+
+def whole_photo(folder: str, engine: str, threads: int, size: str) -> dict[str, float]:
+    """Run a whole photograph, 8 bit in and 8 bit out; measure time, and memory beyond the two pictures."""
+    made = artifact.load(Path(folder))
+    runner = pipelines.open(made, engine, threads)
+    photo = photograph(*SIZES[size])
+    runner.process(photo[:64])
+    reset_peak()
+    before = memory_mb("VmRSS")
+    milliseconds = median_ms(lambda: runner.process(photo))
+    return {"ms": milliseconds, "growth_mb": memory_mb("VmHWM") - before - photo.nbytes / MB}
+
+
+CASES = {"slice_stage": slice_stage, "grid_sample": grid_sample, "whole_photo": whole_photo}
+
+
+def main() -> None:
+    """Run the case that the only argument describes."""
+    parameters = json.loads(sys.argv[1])
+    result = CASES[parameters.pop("case")](**parameters)
+    sys.stdout.write(f"\n{json.dumps(result)}\n")
+
+
+if __name__ == "__main__":
+    main()

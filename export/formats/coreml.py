@@ -1,0 +1,82 @@
+"""Core ML: an ML Program for iOS 16 and later, written on any system."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from viewfinder.export.request import Conversion
+
+SUFFIX = ".mlpackage"
+TOOLS = ("torch", "coremltools")
+PRECISIONS = ("float", "fp16")
+
+
+def convert(conversion: Conversion) -> dict[str, Any]:
+    """Write an ``.mlpackage`` folder.
+
+    Inputs are float32 arrays under the names of the specs, also where they hold a picture: an image input would take
+    8-bit pixels only, and the squeezed copy of a picture has more.
+    """
+    import coremltools as ct
+
+    graph, half = conversion.graph, conversion.precision == "fp16"
+    traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+        graph.module, graph.examples, check_trace=False
+    )
+    model = ct.convert(
+        traced,
+        inputs=[ct.TensorType(name=spec.name, shape=spec.shape, dtype=float) for spec in graph.inputs],
+        outputs=[ct.TensorType(name=spec.name, dtype=float) for spec in graph.outputs],
+        convert_to="mlprogram",
+        minimum_deployment_target=ct.target.iOS16,
+        compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
+        compute_units=ct.ComputeUnit.ALL,
+        skip_model_load=True,
+    )
+    _describe(model, conversion)
+    model.save(str(conversion.path))
+    _settle_names(conversion.path)
+    return {"operators": _count(model), "minimum_deployment_target": "iOS16"}
+
+
+def _describe(model: Any, conversion: Conversion) -> None:
+    """Write what Xcode shows."""
+    metadata = conversion.metadata
+    model.author = metadata.get("author", "")
+    model.license = metadata.get("licence", "")
+    model.short_description = metadata.get("description", "")
+    for key in ("task", "weights", "weights_sha256", "graph"):
+        model.user_defined_metadata[key] = metadata.get(key, "")
+    for spec in conversion.graph.inputs:
+        model.input_description[spec.name] = spec.meaning or spec.name
+    for spec in conversion.graph.outputs:
+        model.output_description[spec.name] = spec.meaning or spec.name
+
+
+def _settle_names(package: Path) -> None:
+    """Replace the package's random item identifiers by ones made from the items' paths: same model, same bytes."""
+    manifest = package / "Manifest.json"
+    data = json.loads(manifest.read_text(encoding="utf-8"))
+    items, renamed = data["itemInfoEntries"], {}
+    for identifier, item in items.items():
+        renamed[identifier] = str(uuid.uuid5(uuid.NAMESPACE_URL, item["path"])).upper()
+    data["itemInfoEntries"] = {renamed[identifier]: item for identifier, item in items.items()}
+    data["rootModelIdentifier"] = renamed[data["rootModelIdentifier"]]
+    manifest.write_text(json.dumps(data, indent=4, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _count(model: Any) -> dict[str, int]:
+    """Count the operations by name, constants left out."""
+    names = [
+        operation.type
+        for function in model.get_spec().mlProgram.functions.values()
+        for block in function.block_specializations.values()
+        for operation in block.operations
+        if operation.type != "const"
+    ]
+    return {name: names.count(name) for name in sorted(set(names))}

@@ -1,0 +1,91 @@
+"""Slicing as a small matrix product per row and grid cell: the fastest portable form on CPUs.
+
+Per row, the grid's rows are mixed first (one product with `row_weights`). Between two neighbouring columns of cell
+centres every pixel then mixes the same ``2 x bins`` colour matrices, so all pixels of a row between these centres are
+one product ``[12, 2 * bins] @ [2 * bins, cell_width]``. Half a cell hangs over at either end: there the first and the
+last column of the grid are repeated. Per pixel, 16 weights and 12 matrix values move instead of the 96 upsampled grid
+values that a resize per bin writes.
+
+Along the bins, a piecewise linear function is written as its first value plus a ramp for every step to the next bin.
+A ramp is one clamped difference, where a tent takes four operations; and it clamps the position by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from viewfinder.export.lowering import guide as guides
+from viewfinder.export.lowering.sizes import StripSizes
+
+RAMP = 6.0
+"""Height of a ramp: a clamp to 0..6 is ReLU6, which runtimes fuse into the subtraction before it. TFLite's XNNPACK
+delegate refuses a clamp to 0..1."""
+
+_ALWAYS = -100.0
+"""A ramp that starts so far below every position is always full: it carries the first bin's value."""
+
+
+class StripCell(nn.Module):
+    """Slice and apply on one strip of rows.
+
+    ``forward(grid [1, bins * 12, cells, cells], row_weights [rows, cells], column_weights [cells + 1, cell_width],
+    image [1, 3, rows, width]) -> enhanced [1, 3, rows, width]``, not clipped.
+
+    The picture is padded by ``cell_width // 2`` slots on the left and the rest of a cell on the right; slot ``s`` of
+    cell ``k`` mixes the grid columns ``k - 1`` and ``k`` (clamped to the grid), the right one with the weight
+    ``column_weights[k, s]``. Weights that are inputs let one model serve every strip and every picture width.
+    """
+
+    starts: Tensor
+
+    def __init__(self, guide: Any, sizes: StripSizes) -> None:
+        """Take the network's guide, a module from ``[1, 3, H, W]`` to ``[1, 1, H, W]``."""
+        super().__init__()
+        self.position, self.sizes = guides.lower(guide, sizes.bins, RAMP), sizes
+        starts = torch.tensor([_ALWAYS, *range(sizes.bins - 1)]) * RAMP
+        self.register_buffer("starts", starts.reshape(1, 1, -1, 1))
+
+    def matrices(self, grid: Tensor, row_weights: Tensor) -> Tensor:
+        """Mix the grid's rows: ``[rows * (cells + 1), 12, 2 * bins]``, a product's left operand per row and cell.
+
+        The twelve are ordered by input channel first. Of the last axis, one half holds the steps from bin to bin in
+        the left column of the grid, the other half how much larger they are in the right column.
+        """
+        size = self.sizes
+        steps = torch.cat([grid[:, :12], grid[:, 12:] - grid[:, :-12]], 1)
+        table = steps.reshape(size.bins, 3, 4, size.cells, size.cells).permute(3, 4, 2, 1, 0)
+        wide = torch.cat([table[:, :1], table, table[:, -1:]], 1)
+        left = wide[:, :-1]
+        pairs = torch.cat([left, wide[:, 1:] - left], 4).reshape(1, size.cells, -1)
+        # A 3-D product: with 4-D operands ExecuTorch copies them whole and leaves the product to a slow kernel.
+        mixed = torch.bmm(row_weights[None] * (1.0 / RAMP), pairs)
+        return mixed.reshape(size.rows * (size.cells + 1), 12, 2 * size.bins)
+
+    def features(self, column_weights: Tensor, image: Tensor, sides: tuple[int, int]) -> Tensor:
+        """Weigh the steps of both grid columns for every slot: ``[rows * (cells + 1), 2 * bins, cell_width]``."""
+        size = self.sizes
+        position = F.pad(self.position(image), sides).reshape(size.rows, size.cells + 1, 1, size.cell_width)
+        ramps = (position - self.starts).clamp(0.0, RAMP)
+        both = torch.cat([ramps, ramps * column_weights[None, :, None, :]], 2)
+        return both.reshape(-1, 2 * size.bins, size.cell_width)
+
+    def forward(self, grid: Tensor, row_weights: Tensor, column_weights: Tensor, image: Tensor) -> Tensor:
+        """Enhance one strip."""
+        size = self.sizes
+        left = size.cell_width // 2
+        sides = (left, size.cell_width - left)
+        colour = F.pad(image, sides).reshape(3, size.rows, size.cells + 1, size.cell_width).permute(1, 2, 0, 3)
+        mixed = torch.bmm(self.matrices(grid, row_weights), self.features(column_weights, image, sides))
+        mixed = mixed.reshape(size.rows, size.cells + 1, 12, size.cell_width)
+        enhanced = (
+            mixed[:, :, 0:3] * colour[:, :, 0:1]
+            + mixed[:, :, 3:6] * colour[:, :, 1:2]
+            + mixed[:, :, 6:9] * colour[:, :, 2:3]
+            + mixed[:, :, 9:12]
+        )
+        padded = enhanced.permute(2, 0, 1, 3).reshape(1, 3, size.rows, -1)
+        return padded[:, :, :, left : left + size.width]

@@ -1,0 +1,35 @@
+"""Which form of slicing a target gets, and the measurement that decided it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from viewfinder.errors import UsageError
+from viewfinder.export.lowering.cell import StripCell
+from viewfinder.export.lowering.sizes import StripSizes
+from viewfinder.export.lowering.tent import StripTent
+
+FORMS: dict[str, Callable[[Any, StripSizes], nn.Module]] = {"cell": StripCell, "tent": StripTent}
+
+# 1080p, one thread of an EPYC with AVX-512, ms in ONNX Runtime / LiteRT / ExecuTorch (XNNPACK):
+#   5-D grid_sample, whole frame      1612 /   - /   -    (does not convert to TFLite, ExecuTorch, Core ML)
+#   a resize per bin, whole frame      359 / 328 / 414    and 1.2 to 2 GB
+#   cell, whole frame                  109 / 140 / 135    and 0.6 to 1.1 GB
+#   ramps and matrix products, 8 rows  102 /  78 /  85
+#   cell, strips of 24 rows             64 /  67 /  56    and 25 to 40 MB: the cell form wins in every runtime
+_BY_FORMAT = {"onnx": "cell", "tflite": "cell", "executorch": "cell", "coreml": "cell"}
+
+# NPU compilers split the graph at ABS and MIN, and int8 TFLite leaves both in float; the tent form has neither.
+_BY_PROCESSOR = {"cpu": "cell", "npu": "tent"}
+
+
+def form_for(form: str, file_format: str, processor: str = "cpu") -> str:
+    """Return the name of the form: the one asked for, or for ``auto`` the measured winner on the target."""
+    if form == "auto":
+        return _BY_PROCESSOR[processor] if processor != "cpu" else _BY_FORMAT.get(file_format, "cell")
+    if form not in FORMS:
+        raise UsageError(f"there is no slice form {form!r}", f"choose auto or one of: {', '.join(FORMS)}")
+    return form

@@ -1,0 +1,1 @@
+"""Quantization: one file per format. None stands here yet: artifacts are float or fp16."""

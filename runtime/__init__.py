@@ -1,0 +1,1 @@
+"""Run, verify and report artifacts. No PyTorch here."""

@@ -1,0 +1,1 @@
+"""Families of operations; every file here is found by `viewfinder.runtime.coreml.registry`."""

@@ -1,0 +1,36 @@
+"""The TFLite interpreter inside TensorFlow, in its isolated environment or in this one, always in its own process."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from viewfinder.artifact import GraphFile
+from viewfinder.measurement import Evidence
+from viewfinder.runtime import engines
+from viewfinder.runtime.engines import _process
+
+NAME = "tensorflow"
+FORMAT = "tflite"
+EVIDENCE = Evidence.MEASURED
+PACKAGE = ""
+TOOLCHAIN = "tensorflow"
+
+
+def _interpreter(python: Path | None) -> Path | None:
+    """Choose the toolchain's Python, else this one if it has TensorFlow."""
+    if python is not None and python.exists():
+        return python
+    return Path(sys.executable) if find_spec("tensorflow") else None
+
+
+def probe(python: Path | None = None) -> str | None:
+    """Return None when the toolchain is there, or TensorFlow is installed here."""
+    return None if _interpreter(python) else "neither TensorFlow nor its isolated environment is installed"
+
+
+def open(artifact_path: Path, graph: GraphFile, threads: int, python: Path | None = None) -> engines.Runner:  # noqa: A001 as the standard library's modules do
+    """Load a ``.tflite`` file with ``tf.lite.Interpreter``; see `viewfinder.runtime.engines.Engine.open`."""
+    engines.require(engines.load(NAME, python))
+    return _process.open_tflite(_interpreter(python), "tensorflow.lite.python.interpreter", artifact_path, graph, threads)

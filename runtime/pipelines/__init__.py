@@ -1,0 +1,56 @@
+"""How a photograph passes through the graphs of an artifact: a module per pipeline, named as `Task.pipeline` says.
+
+Each module has ``rows(artifact, graphs) -> Rows``. numpy only; what runs a graph comes from ``runtime/engines``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viewfinder.artifact import Artifact
+from viewfinder.errors import BadArtifactError
+from viewfinder.runtime import engines
+from viewfinder.runtime.engines import Engine
+from viewfinder.runtime.pipelines.runner import PhotoRunner, Rows
+
+Graph = Callable[[Mapping[str, NDArray[np.float32]]], Mapping[str, NDArray[np.float32]]]
+"""A graph ready to run: arrays by input name to arrays by output name."""
+
+__all__ = ["Graph", "PhotoRunner", "Rows", "assemble", "names", "open"]
+
+
+def names() -> list[str]:
+    """List the pipelines."""
+    return sorted(
+        module.name for module in pkgutil.iter_modules(__path__) if module.name not in {"parameters", "runner"}
+    )
+
+
+def open(artifact: Artifact, engine: str | Engine, threads: int = 1) -> PhotoRunner:  # noqa: A001 as in the standard library's modules
+    """Load every graph of `artifact` into an engine and make it run photographs.
+
+    Args:
+        artifact: from `viewfinder.artifact.load`, so its hashes have been checked.
+        engine: from `viewfinder.runtime.engines.load`, or its name.
+        threads: for each graph.
+    """
+    loaded = engines.load(engine) if isinstance(engine, str) else engine
+    graphs = {graph.name: loaded.open(artifact.path(graph), graph, threads) for graph in artifact.graphs}
+    return assemble(artifact, graphs)
+
+
+def assemble(artifact: Artifact, graphs: Mapping[str, Graph]) -> PhotoRunner:
+    """Join loaded graphs as the artifact's pipeline says."""
+    if artifact.pipeline not in names():  # before it becomes a module's name: a manifest is untrusted
+        raise BadArtifactError(
+            f"{artifact.folder} needs the pipeline {artifact.pipeline!r}; known are {', '.join(names())}",
+            "use the viewfinder that made it, or export the model again",
+        )
+    module = importlib.import_module(f"{__name__}.{artifact.pipeline}")
+    rows: Rows = module.rows(artifact, graphs)
+    return PhotoRunner(rows)

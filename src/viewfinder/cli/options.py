@@ -1,0 +1,65 @@
+"""Options that several verbs share, each written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def model_names() -> list[str]:
+    """Complete model names in the shell."""
+    from viewfinder import models
+
+    return models.names()
+
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A shipped model (see `viewfinder models`) or your own: path/to/file.py:TASK.",
+        autocompletion=model_names,
+        show_default=False,
+    ),
+]
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL|ARTIFACT",
+        help="A model (shipped, or path/to/file.py:TASK), or the folder of an artifact.",
+        autocompletion=model_names,
+        show_default=False,
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", metavar="NAME", help="A name that `viewfinder models` lists.", show_default="the first"),
+]
+Photos = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--photos",
+        metavar="PATH",
+        help="Photographs or folders to compare on; may be repeated.",
+        show_default="those of the package",
+    ),
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="tflite, onnx, coreml, executorch, torch, tflite-runtime or tensorflow.",
+        show_default="that of the format",
+    ),
+]
+MinPsnr = Annotated[
+    float | None,
+    typer.Option(
+        "--min-psnr", metavar="DB", help="Least PSNR against PyTorch, worst photograph.", show_default="built in"
+    ),
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Make everything anew and keep nothing in the cache.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads of the engine.")]

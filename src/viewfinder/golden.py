@@ -1,0 +1,159 @@
+"""Golden pictures: photographs, what the float network makes of them, and the truth where there is one.
+
+Two files: ``golden.npz`` holds the arrays, ``golden.json`` beside it the hash of the npz and where it comes from.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viewfinder import files
+from viewfinder.artifact import MANIFEST
+from viewfinder.errors import BadArtifactError
+
+SCHEMA_VERSION = 1
+FILE = "golden.npz"
+_HINT = "write it again with `viewfinder export`, or name another with --golden"
+_WHITE_16 = 65535.0
+
+
+@dataclass(frozen=True)
+class GoldenPhoto:
+    """One photograph.
+
+    Attributes:
+        name: of the file, without folder and suffix.
+        pixels: uint8 or uint16 ``[H, W, 3]``, display-referred.
+        expected: float32 output of the PyTorch network, clipped to 0..1, not rounded; ``[s * H, s * W, 3]``.
+        truth: float32 ``[s * H, s * W, 3]`` in 0..1 of the operator that the network imitates, or None.
+    """
+
+    name: str
+    pixels: NDArray[Any]
+    expected: NDArray[np.float32]
+    truth: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Golden:
+    """What a task's artifacts are compared with.
+
+    Attributes:
+        operator: name of what made the truth, "" if there is none.
+        tools: versions of what ran the network.
+        sha256: hash of the npz file; "" before it is written.
+    """
+
+    task: str
+    weights: str
+    weights_sha256: str
+    operator: str
+    photos: tuple[GoldenPhoto, ...]
+    tools: Mapping[str, str] = field(default_factory=dict)
+    sha256: str = ""
+
+
+def write(path: Path, golden: Golden) -> Golden:
+    """Write ``golden.npz`` and its json, each all or nothing; return `golden` as it will be read again.
+
+    The truth is stored with 16 bits (an error of at most 8e-6, far below one code of 8 bits).
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    for photo in golden.photos:
+        arrays[f"{photo.name}/pixels"] = photo.pixels
+        arrays[f"{photo.name}/expected"] = photo.expected
+        if photo.truth is not None:
+            arrays[f"{photo.name}/truth"] = np.rint(photo.truth.clip(0, 1) * _WHITE_16).astype(np.uint16)
+    with files.new_file(path) as partial:
+        with partial.open("wb") as stream:
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
+        written = replace(golden, sha256=files.sha256(partial))
+    files.write_text(path.with_suffix(".json"), json.dumps(_description(written), indent=2, sort_keys=True) + "\n")
+    return written
+
+
+def _description(golden: Golden) -> dict[str, Any]:
+    """Return everything but the arrays as JSON data."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "task": golden.task,
+        "weights": golden.weights,
+        "weights_sha256": golden.weights_sha256,
+        "operator": golden.operator,
+        "photos": [photo.name for photo in golden.photos],
+        "tools": dict(golden.tools),
+        "sha256": golden.sha256,
+    }
+
+
+def find(folder: Path) -> Path:
+    """Return the golden pictures beside (or in) an artifact's folder.
+
+    Raises:
+        BadArtifactError: there are none.
+    """
+    folder = folder.parent if folder.name == MANIFEST else folder
+    places = (folder.resolve().parent / FILE, folder / FILE)
+    for place in places:
+        if place.is_file():
+            return place
+    raise BadArtifactError(f"{folder} has no {FILE} beside it to be compared with", _HINT)
+
+
+def load(path: Path) -> Golden:
+    """Read golden pictures and check hash, names, types and shapes.
+
+    Raises:
+        BadArtifactError: a missing or changed file, or arrays that do not fit together.
+    """
+    try:
+        data = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        if data.pop("schema_version") != SCHEMA_VERSION:
+            raise BadArtifactError(f"{path} was written by another version of viewfinder", _HINT)
+        names = [str(name) for name in data.pop("photos")]
+        expected_hash = data["sha256"]
+        golden = Golden(**data, photos=())
+        found = files.sha256(path)
+    except FileNotFoundError as error:
+        raise BadArtifactError(f"there is no {error.filename}", _HINT) from None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BadArtifactError(f"{path.with_suffix('.json')} cannot be read: {error}", _HINT) from error
+    if found != expected_hash:
+        raise BadArtifactError(
+            f"{path} does not match its json: sha256 {found[:12]}..., expected {expected_hash[:12]}...", _HINT
+        )
+    return replace(golden, photos=tuple(_read(path, names)))
+
+
+def _read(path: Path, names: list[str]) -> list[GoldenPhoto]:
+    """Read the arrays of the photographs; nothing in them is ever run."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            stored = {key: arrays[key] for key in arrays.files}
+        photos = [_photo(stored, name) for name in names]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise BadArtifactError(f"{path} cannot be read: {error}", _HINT) from error
+    return photos
+
+
+def _photo(stored: Mapping[str, NDArray[Any]], name: str) -> GoldenPhoto:
+    """Put one photograph together and check that its arrays fit."""
+    pixels, expected, truth = stored[f"{name}/pixels"], stored[f"{name}/expected"], stored.get(f"{name}/truth")
+    if pixels.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16)} or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f"{name} has pixels of {pixels.dtype} {pixels.shape}")
+    scale = expected.shape[0] // pixels.shape[0]
+    shape = (scale * pixels.shape[0], scale * pixels.shape[1], 3)
+    if expected.dtype != np.float32 or expected.shape != shape or not np.isfinite(expected).all():
+        raise ValueError(f"the output of {name} is {expected.dtype} {expected.shape}, or not finite")
+    if truth is not None and (truth.dtype != np.uint16 or truth.shape != shape):
+        raise ValueError(f"the truth of {name} is {truth.dtype} {truth.shape}")
+    decoded = None if truth is None else truth.astype(np.float32) / np.float32(_WHITE_16)
+    return GoldenPhoto(name, pixels, expected, decoded)

@@ -1,0 +1,162 @@
+"""Every lowering equals the plain PyTorch op."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.export import strips
+from tests.export.networks import ROWS, SMALL, WIDTH, lively, photograph, planes
+from viewfinder.errors import UsageError
+from viewfinder.export.lowering import choose, gridsample, guide
+from viewfinder.export.lowering.cell import StripCell
+from viewfinder.export.lowering.half import HalfInside
+from viewfinder.export.lowering.sizes import StripSizes
+from viewfinder.export.lowering.tent import StripTent
+from viewfinder.train.networks import slicing
+from viewfinder.train.networks.hdrnet import GUIDES, Shape
+
+SIZES = StripSizes(SMALL.cells, SMALL.bins, ROWS, WIDTH)
+TOLERANCE = 1e-5
+"""float32: some ten roundings of values near 1."""
+
+
+def run(module):
+    """Make a strip model callable with numpy arrays by name."""
+
+    def strip(inputs):
+        names = ("grid", "row_weights", "column_weights", "image")
+        with torch.no_grad():
+            return module(*(torch.from_numpy(inputs[name]) for name in names)).numpy()
+
+    return strip
+
+
+def plain(network, grid, image):
+    """Slice and apply with 5-D `grid_sample` on the whole picture."""
+    with torch.no_grad():
+        return gridsample.FrameGridSample(network.guide)(grid, image).numpy()
+
+
+def grid_of(network, image):
+    """Predict a grid, and disturb it so that neighbouring cells differ."""
+    generator = torch.Generator().manual_seed(3)
+    lowres = torch.nn.functional.interpolate(image, size=(SMALL.lowres, SMALL.lowres), mode="area")
+    with torch.no_grad():
+        grid = network.coefficients(lowres)
+    return grid + 0.3 * torch.randn(grid.shape, generator=generator)
+
+
+@pytest.mark.parametrize("kind", sorted(GUIDES))
+def test_gridsample_equals_training(kind):
+    """The plain op of the exporter is the slicing that the network was trained with."""
+    network, image = lively(kind), planes(photograph(37, 53))
+    grid = grid_of(network, image)
+    with torch.no_grad():
+        trained = slicing.slice_and_apply(grid, network.guide(image), image, SMALL.bins).numpy()
+    assert np.abs(plain(network, grid, image) - trained).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("kind", sorted(GUIDES))
+@pytest.mark.parametrize(
+    ("height", "width"), [(48, 64), (23, 64), (30, 63), (19, 41), (7, 1), (1, 9), (5, 150), (13, 65)]
+)
+def test_cell_form_equals_gridsample(kind, height, width):
+    """At the native width, at others through the column map, and in the first, middle and last strips."""
+    network, image = lively(kind), planes(photograph(height, width))
+    grid = grid_of(network, image)
+    module = StripCell(network.guide, SIZES)
+    found = strips.enhance(run(module), grid.numpy(), image.numpy(), (SMALL.cells, ROWS, WIDTH))
+    assert np.abs(found - plain(network, grid, image)).max() <= TOLERANCE
+
+
+def test_cell_form_at_odd_cell_width():
+    """A cell of an odd number of pixels is split into unequal halves."""
+    network, image = lively(), planes(photograph(11, 56))
+    grid = grid_of(network, image)
+    module = StripCell(network.guide, StripSizes(SMALL.cells, SMALL.bins, ROWS, 56))
+    found = strips.enhance(run(module), grid.numpy(), image.numpy(), (SMALL.cells, ROWS, 56))
+    assert np.abs(found - plain(network, grid, image)).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("kind", sorted(GUIDES))
+@pytest.mark.parametrize("top", [0, 18, 42])
+def test_tent_form_equals_gridsample(kind, top):
+    """Strips at the top, in the middle and at the bottom, by products with bilinear weights."""
+    network, image = lively(kind), planes(photograph(48, WIDTH))
+    grid, rows = grid_of(network, image), strips.bilinear(48, SMALL.cells)[top : top + ROWS]
+    columns = torch.from_numpy(strips.bilinear(WIDTH, SMALL.cells).T.copy())
+    with torch.no_grad():
+        part = image[:, :, top : top + ROWS]
+        found = StripTent(network.guide, SIZES)(grid, torch.from_numpy(rows), columns, part).numpy()
+    assert np.abs(found - plain(network, grid, image)[:, :, top : top + ROWS]).max() <= TOLERANCE
+
+
+def test_tent_form_has_no_forbidden_operators():
+    """Neither ABS nor MIN nor a clamp, which NPUs leave to the CPU."""
+    module = StripTent(lively().guide, SIZES)
+    examples = (torch.rand(SIZES.grid), torch.rand(ROWS, 8), torch.rand(8, WIDTH), torch.rand(SIZES.image))
+    nodes = torch.export.export(module, examples).run_decompositions().graph.nodes
+    used = {str(node.target).split(".")[1] for node in nodes if node.op == "call_function" and "aten" in str(node.target)}
+    assert "relu" in used
+    assert not used & {"abs", "minimum", "maximum", "clamp", "clamp_min", "clamp_max", "min", "max", "hardtanh"}
+
+
+@pytest.mark.parametrize("kind", ["curves", "luma"])
+def test_folded_guide_equals_guide(kind):
+    """Folding and merging keep the guide on pictures: black, white and a photograph."""
+    network = lively(kind)
+    image = torch.cat([planes(photograph(20, 30)), torch.zeros(1, 3, 20, 30), torch.ones(1, 3, 20, 30)])
+    with torch.no_grad():
+        expected = network.guide(image)
+        position = guide.lower(network.guide, 8, 6.0)(image)
+        found = ((position / 6.0 + 0.5) / 8.0).clamp(0.0, 1.0)
+    assert (found - expected).abs().max() <= TOLERANCE
+
+
+def test_settled_channels_are_merged():
+    """A channel that is never open goes; two that always are become one, also where their sum is negative."""
+    first = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [-1.0, -1.0, 0.0], [1.0, -1.0, 0.0]])[:, :, None, None]
+    offset = torch.tensor([0.0, 0.5, -0.1, 0.0])
+    second = torch.tensor([1.0, -3.0, 2.0, 1.0])[None, :, None, None]
+    pointwise = (first, offset, second, torch.tensor([0.25]))
+    merged = guide.merge_settled(pointwise)
+    image = planes(photograph(20, 30))
+
+    def evaluate(parts):
+        hidden = torch.nn.functional.conv2d(image, parts[0], parts[1]).relu()
+        return torch.nn.functional.conv2d(hidden, parts[2], parts[3])
+
+    assert merged[0].shape[0] == 2
+    assert (evaluate(merged) - evaluate(pointwise)).abs().max() <= TOLERANCE
+
+
+def test_half_keeps_float_outside():
+    """Half precision stays inside the module, near the float result, and leaves the original alone."""
+    network = lively()
+    lowres = planes(photograph(SMALL.lowres, SMALL.lowres))
+    expected = network.coefficients(lowres)
+    found = HalfInside(network.coefficients)(lowres)
+    assert found.dtype == torch.float32
+    assert 0 < (found - expected).abs().max() < 0.02
+    assert network.coefficients.predict.weight.dtype == torch.float32
+
+
+def test_form_is_chosen_by_target():
+    """CPUs get cells, NPUs get tents, a wish is granted, an unknown form is refused with the list."""
+    assert choose.form_for("auto", "tflite") == "cell"
+    assert choose.form_for("auto", "tflite", "npu") == "tent"
+    assert choose.form_for("tent", "onnx") == "tent"
+    with pytest.raises(UsageError, match="cell, tent"):
+        choose.form_for("hat", "onnx")
+
+
+@pytest.mark.slow
+def test_paper_sizes():
+    """The paper's grid at a width of 1920, strips of 24 rows, a height that is no multiple of them."""
+    network, image = lively("curves", Shape()), planes(photograph(100, 1920))
+    with torch.no_grad():
+        grid = network.coefficients(torch.nn.functional.interpolate(image, size=(256, 256), mode="area"))
+    found = strips.enhance(run(StripCell(network.guide, StripSizes())), grid.numpy(), image.numpy(), (16, 24, 1920))
+    assert np.abs(found - plain(network, grid, image)).max() <= TOLERANCE

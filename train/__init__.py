@@ -1,0 +1,1 @@
+"""Train a network: models, reference operators, data, the training loop and its aids."""

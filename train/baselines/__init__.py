@@ -1,0 +1,1 @@
+"""Classical methods that a trained network has to beat, measured on the same pictures."""

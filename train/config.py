@@ -1,0 +1,79 @@
+"""What a training run is: numbers, not machinery. Nothing here imports torch."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, fields
+
+from viewfinder.errors import UsageError
+
+LOGGERS = ("csv", "tensorboard")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+STRATEGIES = ("auto", "ddp")
+"""Strategies that keep one file of weights; sharded ones have no use for half a million parameters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """One training run. Defaults are the recipe of the shipped weights, steps apart."""
+
+    steps: int = 20_000
+    batch: int = 8
+    """Pictures per step and device."""
+    learning_rate: float = 3e-3
+    warmup_steps: int = 100
+    last_rate_share: float = 0.01
+    pixels: int = 2048
+    """Pixels of each picture that the loss reads."""
+    smallest_crop: float = 0.7
+    """Smallest share of a picture's sides that a sample shows."""
+    seed: int = 0
+    checkpoint_interval: int = 2_000
+    precision: str = "32-true"
+    accelerator: str = "auto"
+    devices: str = "auto"
+    num_nodes: int = 1
+    strategy: str = "auto"
+    logger: str = "csv"
+    workers: int = 0
+    threads: int = 0
+    """Threads of PyTorch on the CPU; 0 leaves its own choice."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot train."""
+        for name in ("steps", "batch", "pixels", "checkpoint_interval", "num_nodes"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"--{name.replace('_', '-')} is {getattr(self, name)}", "give at least 1")
+        for name in ("seed", "workers", "threads"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"--{name} is {getattr(self, name)}", "give 0 or more")
+        for name, known in (("logger", LOGGERS), ("precision", PRECISIONS), ("strategy", STRATEGIES)):
+            if getattr(self, name) not in known:
+                raise UsageError(f"--{name} is {getattr(self, name)!r}", f"use one of {', '.join(known)}")
+
+    def rate_share(self, step: int) -> float:
+        """Share of the learning rate at `step`: linear warm-up, then a cosine down to `last_rate_share`."""
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return min(1.0, (step + 1) / self.warmup_steps) * (cosine * (1 - self.last_rate_share) + self.last_rate_share)
+
+    def identity(self) -> str:
+        """Settings that decide the result; where and how often it is saved may change between two starts."""
+        free = {"checkpoint_interval", "precision", "accelerator", "devices", "num_nodes", "strategy", "logger"}
+        free |= {"workers", "threads"}
+        decisive = {field.name: getattr(self, field.name) for field in fields(FitConfig) if field.name not in free}
+        return json.dumps(decisive, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run reports after each checkpoint."""
+
+    step: int
+    steps: int
+    train_psnr_db: float
+    """From the mean squared error of the training samples since the last report; NaN if there were none."""
+    validation_psnr_db: float
+    """Mean over the validation pictures; NaN if there are none."""
+    seconds: float
+    """Wall time spent so far, over all starts of the run."""
