@@ -50,6 +50,7 @@ bench: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python scripts/write_cli_docs.py
+	$(BIN)/python scripts/write_figures.py
 
 dist: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist .

@@ -40,7 +40,7 @@ def slicing(folder: Path) -> list[Figure]:
     for name, engine in ENGINES.items():
         where = {"folder": str(folder / f"build/export/{name}-float"), "engine": engine, "size": "1080p"}
         one = process.worker("slice_stage", threads=1, **where)
-        how = f"GridSample in onnxruntime {plain['ms']:.0f} ms, strips {one['ms']:.1f} ms; 1 thread, median of 5"
+        how = f"GridSample in onnxruntime {plain['ms']:.0f} ms, strips {one['ms']:.1f} ms; 1 thread, best of 5"
         figures += [
             Figure(f"1080p slice stage in {engine}: times faster", plain["ms"] / one["ms"], "x", at_least=20, how=how),
             Figure(
@@ -67,10 +67,10 @@ def photographs(folder: Path) -> list[Figure]:
         large = process.worker("whole_photo", size="12 MP", **where)
         figures += [
             Figure(
-                f"1080p photograph in {engine}", small["ms"] / 1e3, "s", how="8 bit in and out, 1 thread, median of 5"
+                f"1080p photograph in {engine}", small["ms"] / 1e3, "s", how="8 bit in and out, 1 thread, best of 5"
             ),
             Figure(
-                f"12 MP photograph in {engine}", large["ms"] / 1e3, "s", how="8 bit in and out, 1 thread, median of 5"
+                f"12 MP photograph in {engine}", large["ms"] / 1e3, "s", how="8 bit in and out, 1 thread, best of 5"
             ),
             Figure(
                 f"12 MP photograph in {engine}: growth beyond the pictures",

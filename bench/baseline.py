@@ -18,21 +18,22 @@ def write(model: str, path: Path) -> None:
     network = models.load(model).build().eval()
     height, width = 1080, 1920
 
+    y = (torch.arange(height, dtype=torch.float32) * 2 + 1) / height - 1
+    x = (torch.arange(width, dtype=torch.float32) * 2 + 1) / width - 1
+    place = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)[None, None]
+
     class Plain(nn.Module):
         """Inputs as the network's own: grid ``[1, 96, 16, 16]`` and image ``[1, 3, 1080, 1920]``."""
 
         def __init__(self) -> None:
-            """Keep the guide and the sampling positions of the picture."""
+            """Keep the guide."""
             super().__init__()
             self.guide = network.guide
-            y = (torch.arange(height, dtype=torch.float32) * 2 + 1) / height - 1
-            x = (torch.arange(width, dtype=torch.float32) * 2 + 1) / width - 1
-            self.register_buffer("place", torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)[None, None])
 
         def forward(self, grid: Any, image: Any) -> Any:
             """Slice and apply."""
             z = self.guide(image)[:, :, :, :, None] * 2.0 - 1.0
-            where = torch.cat([self.place, z], -1)
+            where = torch.cat([place, z], -1)
             matrices = F.grid_sample(as_volume(grid, 8), where, "bilinear", "border", align_corners=False)
             return apply_matrices(matrices[:, :, 0], image)
 

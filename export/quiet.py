@@ -8,8 +8,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import IO
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 
 
 class Captured:
@@ -25,29 +24,31 @@ def quiet() -> Iterator[Captured]:
     """Collect everything that is written to standard output and error, by Python, C++ and child processes alike."""
     captured, level = Captured(), logging.root.manager.disable
     _flush()
-    with tempfile.TemporaryFile("w+b") as log, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
+        saved = _redirect(log.fileno())
         logging.disable(logging.WARNING)
-        saved = _redirect(log)
         try:
-            yield captured
+            with redirect_stdout(log), redirect_stderr(log), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield captured
         finally:
+            logging.disable(level)
             _flush()
             for descriptor, copy in saved.items():
                 os.dup2(copy, descriptor)
                 os.close(copy)
-            logging.disable(level)
+            log.flush()
             log.seek(0)
-            captured.text = log.read().decode("utf-8", "replace")
+            captured.text = log.read()
 
 
-def _redirect(log: IO[bytes]) -> dict[int, int]:
+def _redirect(log: int) -> dict[int, int]:
     """Point descriptors 1 and 2 at `log`; return copies of what they were. A closed one is left alone."""
     saved: dict[int, int] = {}
     for descriptor in (1, 2):
         with suppress(OSError):
             saved[descriptor] = os.dup(descriptor)
-            os.dup2(log.fileno(), descriptor)
+            os.dup2(log, descriptor)
     return saved
 
 

@@ -203,8 +203,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                 "1",
                 True,
                 "SSIM (Wang 2004), Gaussian window 11x11, sigma 1.5, K1 0.01, K2 0.03, data range 1.0, of the "
-                f"Rec. 601 luma; {_IN_SRGB}, less the 5-pixel border that the window does not cover; a side shorter than "
-                "11 pixels is extended to 11 by repeating its edge",
+                f"Rec. 601 luma; {_IN_SRGB}, less the 5-pixel border that the window does not cover; a side shorter "
+                "than 11 pixels is extended to 11 by repeating its edge",
                 lambda pair: ssim(pair.test, pair.reference),
             ),
             Metric(
@@ -235,8 +235,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                 "1",
                 False,
                 f"LDR-FLIP (Andersson 2020, flip-evaluator), mean over pixels, 0 equal to 1 worst, {FLIP_PPD:g} pixels "
-                "per degree; pictures above 1 megapixel are first averaged over n x n pixels, n the smallest that brings "
-                f"them to it; {_IN_SRGB}",
+                "per degree; pictures above 1 megapixel are first averaged over n x n pixels, n the smallest that "
+                f"brings them to it; {_IN_SRGB}",
                 lambda pair: _mean(pair.flip),
             ),
         )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 FOLDERS = ("train", "export", "quantize", "runtime", "devices")
 SYMLINK = 0o120000
-DATA = (".safetensors", ".card.json", ".png", "py.typed")
-"""Endings of which at least one file has to be in the wheel: weights, cards, demo photographs, the type marker."""
+DATA = (".safetensors", ".card.json", ".jpg", ".jinja", ".css", ".lock", "py.typed")
+"""Endings of which the wheel needs at least one file: weights, cards, photographs, page, locks, type marker."""
 
 
 def problems_of_wheel(path: Path) -> list[str]:

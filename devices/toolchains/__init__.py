@@ -22,6 +22,7 @@ from viewfinder.errors import MissingToolError, UsageError
 
 Progress = Callable[[str], None]
 
+LOCKS = Path(__file__).parent
 _RECORD = "installed.json"
 _PYTHON_VERSION = "3.11"
 """What the lock files are made for; tflite-runtime has no wheel for a later one."""
@@ -31,7 +32,7 @@ _PLATFORM = ("Linux", "x86_64")
 
 def names() -> list[str]:
     """List the toolchains, sorted."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.lock"))
+    return sorted(path.stem for path in LOCKS.glob("*.lock"))
 
 
 def lock_file(name: str) -> Path:
@@ -44,7 +45,7 @@ def lock_file(name: str) -> Path:
         raise UsageError(
             f"there is no toolchain {name!r}", f"choose one of: {', '.join(names())}", code="no-such-toolchain"
         )
-    return Path(__file__).parent / f"{name}.lock"
+    return LOCKS / f"{name}.lock"
 
 
 def folder(name: str) -> Path:

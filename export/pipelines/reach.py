@@ -32,7 +32,8 @@ def reach(network: Any, shape: tuple[int, ...]) -> int:
     image = torch.full(shape, 0.25, dtype=torch.float64, requires_grad=True)
     result = open_network(image)
     centre = [size // 2 for size in result.shape[2:]]
-    result[:, :, centre[0], centre[1]].sum().backward()
+    if result.requires_grad:
+        result[:, :, centre[0], centre[1]].sum().backward()
     gradient = image.grad
     used = gradient[0].abs().sum(0).nonzero() if gradient is not None else torch.empty(0, 2)
     if len(used) == 0:

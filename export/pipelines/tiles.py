@@ -85,7 +85,7 @@ def _halo(task: Task, network: Any, tile: tuple[int, int]) -> int:
     halo = -(-far // step) * step
     if 2 * halo >= min(tile):
         raise UsageError(
-            f"one output pixel of {task.name} looks {far} pixels far, which leaves nothing of a tile of {tile}",
+            f"one output pixel of {task.name} looks {far} or more pixels far, which leaves nothing of a tile of {tile}",
             "make the tile larger, or state pipeline_options={'halo': N} if seams do not matter",
         )
     return halo

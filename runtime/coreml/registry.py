@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, TypeAlias
@@ -89,13 +90,13 @@ def simple(name: str, function: Callable[..., Any], *keys: str, exact: bool = Fa
     kernel(name, exact=exact)(lambda inputs: function(*[inputs[key] for key in keys]))
 
 
+@cache
 def _load_families() -> None:
     """Import every file of ``ops/`` once."""
-    if not _ENTRIES:
-        from viewfinder.runtime.coreml import ops
+    from viewfinder.runtime.coreml import ops
 
-        for module in iter_modules(ops.__path__):
-            import_module(f"{ops.__name__}.{module.name}")
+    for module in iter_modules(ops.__path__):
+        import_module(f"{ops.__name__}.{module.name}")
 
 
 def known() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -107,8 +108,8 @@ class _Runner:
 def _stop(worker: subprocess.Popen[bytes], log: Any) -> None:
     """End the worker and close what it wrote to."""
     for stream in (worker.stdin, worker.stdout):
-        if stream is not None:
-            stream.close()
+        with suppress(OSError):  # what could not be sent to a dead worker is of no use any more
+            cast("IO[bytes]", stream).close()
     worker.terminate()
     worker.wait()
     log.close()

@@ -33,4 +33,6 @@ def probe(python: Path | None = None) -> str | None:
 def open(artifact_path: Path, graph: GraphFile, threads: int, python: Path | None = None) -> engines.Runner:  # noqa: A001 as the standard library's modules do
     """Load a ``.tflite`` file with ``tf.lite.Interpreter``; see `viewfinder.runtime.engines.Engine.open`."""
     engines.require(engines.load(NAME, python))
-    return _process.open_tflite(_interpreter(python), "tensorflow.lite.python.interpreter", artifact_path, graph, threads)
+    return _process.open_tflite(
+        _interpreter(python), "tensorflow.lite.python.interpreter", artifact_path, graph, threads
+    )

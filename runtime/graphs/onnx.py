@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from viewfinder.errors import BadArtifactError, MissingToolError
 from viewfinder.runtime.graphs import Contents, Tensor, convolution, known
 
 SUFFIX = ".onnx"
-Shapes = dict[str, tuple[int, ...]]
+Shape = tuple[int, ...]
+Shapes = dict[str, Shape]
 
 
 def read(path: Path) -> Contents:
@@ -48,7 +50,8 @@ def _tensor(value: Any) -> Tensor:
     """Describe a graph input or output."""
     import onnx
 
-    return Tensor(value.name, _dims(value), onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name)
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+    return Tensor(value.name, _dims(value), str(dtype.name))
 
 
 def _shapes(graph: Any) -> Shapes:
@@ -61,7 +64,7 @@ def _bytes(tensor: Any) -> int:
     """Size of an initializer, wherever its bytes lie."""
     import onnx
 
-    return math.prod(tensor.dims) * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+    return int(math.prod(tensor.dims)) * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
 
 
 def _macs(graph: Any, shapes: Shapes) -> int | None:
@@ -70,10 +73,11 @@ def _macs(graph: Any, shapes: Shapes) -> int | None:
     for node in graph.node:
         if node.op_type not in _COUNTED:
             continue
-        names = (*node.input[:2], node.output[0])
+        names = (node.input[0], node.input[1], node.output[0])
         if not known([shapes.get(name) for name in names]):
             return None
-        total += _COUNTED[node.op_type](*(shapes[name] for name in names), _transposed(node))
+        left, right, output = (shapes[name] for name in names)
+        total += _COUNTED[node.op_type](left, right, output, _transposed(node))
     return total
 
 
@@ -82,7 +86,7 @@ def _transposed(node: Any) -> bool:
     return any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
 
 
-_COUNTED = {
+_COUNTED: dict[str, Callable[[Shape, Shape, Shape, bool], int]] = {
     "Conv": lambda _data, weight, output, _flag: convolution(output, weight),
     "ConvTranspose": lambda data, weight, _output, _flag: math.prod(data) * math.prod(weight[1:]),
     "MatMul": lambda left, _right, output, _flag: math.prod(output) * left[-1],

@@ -74,7 +74,7 @@ def amplification(difference: NDArray[np.float32]) -> int:
     largest = float(np.max(np.abs(difference)))
     if largest <= 0.5 / MAX_FACTOR:
         return MAX_FACTOR
-    return max(1, 2 ** math.floor(math.log2(0.5 / largest)))
+    return int(max(1, 2 ** math.floor(math.log2(0.5 / largest))))
 
 
 def amplified(difference: NDArray[np.float32], factor: int) -> Picture:
@@ -122,6 +122,12 @@ def _palette() -> NDArray[np.uint8]:
     return np.round(np.stack(planes, 1)).astype(np.uint8)
 
 
+def _enlarged(pixels: NDArray[Any], scale: int) -> Picture:
+    """Return the input in 0..1, each pixel `scale` times in both directions, to fit an enlarged output."""
+    picture = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    return picture if scale == 1 else np.repeat(np.repeat(picture, scale, 0), scale, 1)
+
+
 def draw(pair: Comparison, pixels: NDArray[Any], folder: Path, stem: str, *, side: int) -> dict[str, Any]:
     """Draw one photograph under one artifact into `folder`.
 
@@ -134,7 +140,7 @@ def draw(pair: Comparison, pixels: NDArray[Any], folder: Path, stem: str, *, sid
     factor, scale = amplification(pair.difference), flip_scale(pair.flip)
     box = worst_box(pair.flip, pair.flip_step, pair.test.shape)
     signed = amplified(pair.difference, factor)
-    source = box.cut(pixels).astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    source = box.cut(_enlarged(pixels, pair.test.shape[0] // pixels.shape[0]))
     crops = {
         "input": source,
         "float": box.cut(pair.reference),

@@ -84,8 +84,12 @@ def run(
 
     On ctrl-C, or any other exception in `on_end`, the children are stopped before it goes on.
     """
+    unknown = {name for job in jobs for name in job.after} - {job.name for job in jobs}
+    if unknown:
+        raise ValueError(f"jobs wait for {', '.join(sorted(unknown))}, which nobody runs")
     ended: dict[str, Ended] = {}
-    waiting, running = list(jobs), []
+    waiting = list(jobs)
+    running: list[_Running] = []
     with tempfile.TemporaryDirectory(prefix="viewfinder-jobs-") as work, _stopping(running):
         while waiting or running:
             for result in [*_drop_orphans(waiting, ended), *_collect(running)]:
@@ -100,8 +104,13 @@ def run(
 
 
 def _next(waiting: Sequence[Job], ended: Mapping[str, Ended]) -> Job | None:
-    """Return the first job that has all it waits for."""
-    return next((job for job in waiting if all(name in ended for name in job.after)), None)
+    """Return the first job that has all it waits for, ended well."""
+
+    def is_ready(job: Job) -> bool:
+        """Look at what the job waits for."""
+        return all(name in ended and ended[name].error is None for name in job.after)
+
+    return next((job for job in waiting if is_ready(job)), None)
 
 
 def _drop_orphans(waiting: list[Job], ended: Mapping[str, Ended]) -> list[Ended]:

@@ -24,6 +24,7 @@ CAUSES = {
     "full": OSError(errno.ENOSPC, "No space left on device", "out.png"),
     "gone": FileNotFoundError(errno.ENOENT, "No such file or directory", "photo.png"),
     "memory": MemoryError(),
+    "tool": ModuleNotFoundError("No module named 'torch'", name="torch"),
     "bug": ZeroDivisionError("division by zero"),
 }
 
@@ -67,6 +68,7 @@ def raising(cause):
         ("full", 2, "out.png: no space left on device\n  free some space"),
         ("gone", 2, "photo.png: no such file or directory\n  check the path"),
         ("memory", 2, "out of memory\n"),
+        ("tool", 2, "this needs the package torch, which is not installed\n  `viewfinder doctor`"),
         ("bug", 2, "something unforeseen: ZeroDivisionError: division by zero\n  run it again with --debug"),
     ],
 )

@@ -30,7 +30,11 @@ class Tiny(nn.Module):
     def __init__(self):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 3, padding=1)
+            nn.Conv2d(3, 8, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(8, 8, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(8, 3, 3, padding=1),
         )
 
     def forward(self, image):
@@ -61,7 +65,7 @@ def lively(guide: str = "luma", shape: Shape = SMALL) -> HDRNet:
     network = HDRNet(guide, shape)
     with torch.no_grad():
         for value in network.guide.parameters():
-            value += 0.2 * torch.randn(value.shape)
+            value.add_(0.2 * torch.randn(value.shape))
         network.coefficients.predict.weight *= 5.0
     return network.eval().requires_grad_(requires_grad=False)
 

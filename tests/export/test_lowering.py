@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
 from tests.export import strips
 from tests.export.networks import ROWS, SMALL, WIDTH, lively, photograph, planes
+
 from viewfinder.errors import UsageError
 from viewfinder.export.lowering import choose, gridsample, guide
-from viewfinder.export.lowering.cell import StripCell
+from viewfinder.export.lowering.cell import InOrder, StripCell, channel_order, in_order
 from viewfinder.export.lowering.half import HalfInside
 from viewfinder.export.lowering.sizes import StripSizes
 from viewfinder.export.lowering.tent import StripTent
@@ -26,9 +26,10 @@ def run(module):
     """Make a strip model callable with numpy arrays by name."""
 
     def strip(inputs):
-        names = ("grid", "row_weights", "column_weights", "image")
+        names = ("row_weights", "column_weights", "image")
+        grid = torch.from_numpy(inputs["grid"])[:, channel_order(inputs["grid"].shape[1] // 12)]
         with torch.no_grad():
-            return module(*(torch.from_numpy(inputs[name]) for name in names)).numpy()
+            return module(grid, *(torch.from_numpy(inputs[name]) for name in names)).numpy()
 
     return strip
 
@@ -98,19 +99,22 @@ def test_tent_form_has_no_forbidden_operators():
     module = StripTent(lively().guide, SIZES)
     examples = (torch.rand(SIZES.grid), torch.rand(ROWS, 8), torch.rand(8, WIDTH), torch.rand(SIZES.image))
     nodes = torch.export.export(module, examples).run_decompositions().graph.nodes
-    used = {str(node.target).split(".")[1] for node in nodes if node.op == "call_function" and "aten" in str(node.target)}
+    used = {
+        str(node.target).split(".")[1] for node in nodes if node.op == "call_function" and "aten" in str(node.target)
+    }
     assert "relu" in used
     assert not used & {"abs", "minimum", "maximum", "clamp", "clamp_min", "clamp_max", "min", "max", "hardtanh"}
 
 
+@pytest.mark.parametrize("products", [False, True])
 @pytest.mark.parametrize("kind", ["curves", "luma"])
-def test_folded_guide_equals_guide(kind):
+def test_folded_guide_equals_guide(kind, products):
     """Folding and merging keep the guide on pictures: black, white and a photograph."""
     network = lively(kind)
-    image = torch.cat([planes(photograph(20, 30)), torch.zeros(1, 3, 20, 30), torch.ones(1, 3, 20, 30)])
+    image = torch.cat([planes(photograph(20, 30)), torch.zeros(1, 3, 20, 30), torch.ones(1, 3, 20, 30)], 2)
     with torch.no_grad():
         expected = network.guide(image)
-        position = guide.lower(network.guide, 8, 6.0)(image)
+        position = guide.lower(network.guide, 8, 6.0, products=products)(image)
         found = ((position / 6.0 + 0.5) / 8.0).clamp(0.0, 1.0)
     assert (found - expected).abs().max() <= TOLERANCE
 
@@ -130,6 +134,17 @@ def test_settled_channels_are_merged():
 
     assert merged[0].shape[0] == 2
     assert (evaluate(merged) - evaluate(pointwise)).abs().max() <= TOLERANCE
+
+
+def test_channels_are_reordered_in_the_last_layer():
+    """Reordered weights give the reordered grid, as does picking the channels; both leave the network alone."""
+    network, lowres = lively(), planes(photograph(SMALL.lowres, SMALL.lowres))
+    expected = network.coefficients(lowres)[:, channel_order(SMALL.bins)]
+    assert (in_order(network.coefficients, SMALL.bins)(lowres) - expected).abs().max() <= TOLERANCE
+    wrapped = in_order(torch.nn.Sequential(network.coefficients), SMALL.bins)
+    assert isinstance(wrapped, InOrder)
+    assert torch.equal(wrapped(lowres), expected)
+    assert torch.equal(network.coefficients(lowres)[:, channel_order(SMALL.bins)], expected)
 
 
 def test_half_keeps_float_outside():

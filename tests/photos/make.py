@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 
 import numpy as np
@@ -22,8 +23,9 @@ def deep(height=37, width=53):
     return (photograph(height, width).astype(np.uint16) << 8 | low.astype(np.uint16)).astype(np.uint16)
 
 
+@functools.cache
 def srgb_profile():
-    """Return an ICC profile of RGB pixels."""
+    """Return an ICC profile of RGB pixels; always the same one, for it holds the time at which it was made."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 

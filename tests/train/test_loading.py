@@ -5,8 +5,8 @@ import pickle
 import pytest
 import torch
 from safetensors.torch import save_file
-
 from tests.train.conftest import TINY
+
 from viewfinder.errors import UsageError
 from viewfinder.train import loading
 from viewfinder.train.networks.hdrnet import HDRNet

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.train.conftest import TINY
 from torch.nn import functional as F
 
-from tests.train.conftest import TINY
 from viewfinder import models
 from viewfinder.train.networks import slicing
 from viewfinder.train.networks.hdrnet import GUIDES, Coefficients, CurveGuide, HDRNet, SameConv, Shape

@@ -19,17 +19,16 @@ def crop():
     return np.ascontiguousarray(small[middle[0] - 20 : middle[0] + 20, middle[1] - 24 : middle[1] + 24])
 
 
-def exact_local_laplacian(image, remap, finest=0):
+def exact_local_laplacian(image, remap, band):
     """Filter luma as the paper defines it: per coefficient, remap the whole picture around its own Gaussian value."""
-    depth = laplacian.pyramid_depth(*image.shape)
     gaussian = [image]
-    for _ in range(depth):
+    for _ in range(band.end):
         gaussian.append(pyramid.downsample(gaussian[-1]))
     output = gaussian[-1]
-    for index in reversed(range(depth)):
-        details = np.empty_like(gaussian[index])
-        for y, x in np.ndindex(details.shape):
-            level = remap(image, float(gaussian[index][y, x])) if index >= finest else image
+    for index in reversed(range(band.end)):
+        details = gaussian[index] - pyramid.upsample(gaussian[index + 1], gaussian[index].shape)
+        for y, x in np.ndindex(details.shape if index >= band.finest else (0, 0)):
+            level = remap(image, float(gaussian[index][y, x]))
             for _ in range(index):
                 level = pyramid.downsample(level)
             details[y, x] = (level - pyramid.upsample(pyramid.downsample(level), level.shape))[y, x]
@@ -43,12 +42,12 @@ def test_the_fast_filter_is_the_exact_one(crop, operator):
 
     The 10 in use are coarser than the noise level of the remapping, which costs up to 20 dB of that.
     """
-    finest = getattr(operator, "FINEST_LEVEL", 0)
     luma = np.ascontiguousarray(pyramid.luma(crop)[4:36, 8:40])
-    exact = exact_local_laplacian(luma, operator.REMAP, finest)
+    band = getattr(operator, "BAND", laplacian.Band(0, laplacian.pyramid_depth(*luma.shape)))
+    exact = exact_local_laplacian(luma, operator.REMAP, band)
     assert np.abs(exact - luma).max() > 0.02
     for intensities, least_db in ((128, 50), (10, 30)):
-        found = laplacian.filter_luma(luma, operator.REMAP, intensities, finest)
+        found = laplacian.filter_luma(luma, operator.REMAP, intensities, band)
         assert psnr_db(found, exact) > least_db
 
 
@@ -66,7 +65,17 @@ def test_the_remap_keeps_edges_and_boosts_details():
     assert found == pytest.approx([0.9, 0.4 + 0.2 * 0.5, 0.405, 0.4 - 0.2 * 0.5], abs=1e-6)
 
 
-def test_the_strong_operator_leaves_the_finest_octaves(crop):
+@pytest.mark.parametrize(
+    ("long_side", "finest"), [(48, 3), (481, 3), (800, 3), (801, 4), (1600, 4), (4032, 6), (6028, 6)]
+)
+def test_the_strong_operators_band_grows_with_large_pictures(long_side, finest):
+    """It stays as it is up to 800 pixels and moves one level up for every doubling above; height or width alike."""
+    for size in ((long_side, long_side // 2), (long_side // 2, long_side)):
+        band = local_laplacian_strong.band(*size)
+        assert (band.finest, band.end - band.finest) == (finest, 3)
+
+
+def test_the_strong_operator_leaves_the_finest_octaves():
     """Texture of two pixels keeps its contrast in the strong operator and gains in the plain one."""
     luma = np.full((64, 64), 0.5, np.float32) + 0.05 * (np.indices((64, 64)).sum(0) % 2 * 2 - 1)
     picture = np.repeat(luma[..., None].astype(np.float32), 3, 2)
@@ -176,5 +185,5 @@ class TestLoading:
 
     def test_a_missing_file_is_named(self):
         """A path that does not exist is in the message."""
-        with pytest.raises(UsageError, match="there is no file nowhere/mine.py"):
+        with pytest.raises(UsageError, match=r"there is no file nowhere/mine\.py"):
             operators.load("nowhere/mine.py")

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import errno
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from tests.photos import make
-from tests.runtime.pipelines import strip_graph as fake
 
-from viewfinder import artifact as artifacts
-from viewfinder import demo, photos
-from viewfinder.errors import BadImageError, CheckFailedError, Exit, MissingToolError, UsageError
+from viewfinder import photos
+from viewfinder.errors import BadImageError, CheckFailedError, Exit, UsageError
 from viewfinder.photos import Photo
-from viewfinder.runtime import engines, pipelines
 from viewfinder.verbs import run as verb
 from viewfinder.verbs import running
 from viewfinder.verbs.run import RunRequest
@@ -58,6 +54,13 @@ def album(tmp_path):
 def _names(folder):
     """List the files below a folder, hidden ones too."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _tags(data):
+    """Parse EXIF bytes."""
+    parsed = Image.Exif()
+    parsed.load(data)
+    return dict(parsed.get_ifd(0x8769)), dict(parsed.get_ifd(0x8825)), parsed[0x010F], parsed[0x0112]
 
 
 def test_one_file_to_one_file(album, tmp_path, runner):
@@ -107,7 +110,7 @@ def test_16_bits_alpha_and_exif_pass_through(tmp_path, runner):
     assert np.array_equal(once.pixels, 65535 - np.rot90(make.deep(), -1))
     assert np.array_equal(once.alpha, np.rot90(alpha, -1))
     assert once.icc == make.srgb_profile()
-    assert once.exif == twice.exif
+    assert _tags(once.exif) == _tags(twice.exif)
 
 
 def test_notes_become_warnings(tmp_path, runner):
@@ -136,6 +139,22 @@ def test_results_are_never_replaced_silently(album, tmp_path, runner):
     with pytest.raises(UsageError, match=r"a.png \(and 1 more\) exists already"):
         verb.run(RunRequest("hdrnet", (album,), tmp_path / "out"))
     assert _names(tmp_path / "out") == ["a.png", "b.png"]
+
+
+def test_skip_existing_goes_on_where_a_run_stopped(album, tmp_path, runner):
+    """Photographs whose result exists are left out, and their results stay untouched."""
+    verb.run(RunRequest("hdrnet", (album / "a.png",), tmp_path / "out"))
+    before = (tmp_path / "out" / "a.png").stat().st_mtime_ns
+    result = verb.run(RunRequest("hdrnet", (album,), tmp_path / "out", skip_existing=True))
+    assert [one.source.name for one in result.done] == ["b.png", "c.png"]
+    assert (tmp_path / "out" / "a.png").stat().st_mtime_ns == before
+    assert verb.run(RunRequest("hdrnet", (album,), tmp_path / "out", skip_existing=True)).done == ()
+
+
+def test_overwrite_and_skip_exclude_each_other(album, tmp_path):
+    """Both at once say nothing."""
+    with pytest.raises(UsageError, match="exclude each other"):
+        RunRequest("hdrnet", (album,), tmp_path / "out", overwrite=True, skip_existing=True)
 
 
 @pytest.mark.parametrize(
@@ -232,88 +251,3 @@ def test_ctrl_c_leaves_whole_photographs_only(album, tmp_path, runner, monkeypat
         verb.run(RunRequest("hdrnet", (album,), tmp_path / "out"))
     assert _names(tmp_path / "out") == ["a.png"]
     assert np.array_equal(photos.read(tmp_path / "out" / "a.png").pixels, 255 - make.photograph())
-
-
-class FakeEngine:
-    """An engine for ONNX that computes the strip graph in numpy."""
-
-    NAME, FORMAT, EVIDENCE, TOOLCHAIN, PACKAGE = "onnxruntime", "onnx", "measured", "", ""
-
-    def __init__(self, artifact):
-        self._fake = fake.FakeEngine(artifact)
-        self.open = self._fake.open
-
-    def probe(self):
-        """Be usable."""
-        return
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An artifact on disk with its hashes, and a fake engine that runs it."""
-    made = replace(fake.artifact(), folder=tmp_path / "onnx-float")
-    with artifacts.writing(made) as partial:
-        for graph in made.graphs:
-            (partial / graph.file).write_bytes(b"graph")
-    monkeypatch.setattr(engines, "load", lambda name, python=None: FakeEngine(made))
-    return made.folder
-
-
-def test_an_artifact_runs_in_the_engine_of_its_format(folder, album, tmp_path):
-    """A folder is loaded, checked, and run through its pipeline."""
-    result = verb.run(RunRequest(str(folder), (album / "a.png",), tmp_path / "out.png"))
-    assert (result.engine, result.evidence) == ("onnx", "measured")
-    assert result.artifact_sha256 == artifacts.load(folder).sha256
-    engine = FakeEngine(fake.artifact())
-    expected = pipelines.open(fake.artifact(), engine).process(make.photograph())
-    assert np.array_equal(photos.read(tmp_path / "out.png").pixels, expected)
-
-
-def test_a_flipped_byte_in_the_artifact(folder, album, tmp_path):
-    """A damaged artifact runs nothing."""
-    (folder / "s.bin").write_bytes(b"grapi")
-    with pytest.raises(UsageError, match=r"s.bin does not match its manifest"):
-        verb.run(RunRequest(str(folder), (album / "a.png",), tmp_path / "out.png"))
-    assert not (tmp_path / "out.png").exists()
-
-
-@pytest.mark.parametrize(("engine", "match"), [("torch", "is an artifact, and torch runs networks")])
-def test_torch_runs_no_artifact(folder, album, tmp_path, engine, match):
-    """The PyTorch network is named by its task."""
-    with pytest.raises(UsageError, match=match):
-        verb.run(RunRequest(str(folder), (album / "a.png",), tmp_path / "out.png", engine=engine))
-
-
-def test_an_engine_of_another_format(folder, album, tmp_path, monkeypatch):
-    """The formats must fit, and the error names both."""
-    monkeypatch.setattr(FakeEngine, "FORMAT", "tflite")
-    with pytest.raises(UsageError, match="onnx-float is onnx, and the engine litert runs tflite"):
-        verb.run(RunRequest(str(folder), (album / "a.png",), tmp_path / "out.png", engine="litert"))
-
-
-def test_an_engine_that_is_not_installed(folder, album, tmp_path, monkeypatch):
-    """The reason and the command that mends it."""
-    monkeypatch.setattr(FakeEngine, "PACKAGE", "onnxruntime")
-    monkeypatch.setattr(FakeEngine, "probe", lambda self: "the package onnxruntime is not installed")
-    with pytest.raises(MissingToolError, match="onnxruntime is not installed") as caught:
-        verb.run(RunRequest(str(folder), (album / "a.png",), tmp_path / "out.png"))
-    assert "pip install onnxruntime" in caught.value.hint
-
-
-@pytest.mark.slow
-def test_same_picture_from_every_engine(tmp_path):
-    """PyTorch and every artifact: at most one code apart at 8 bits, on photographs of odd and even size."""
-    pytest.importorskip("litert_torch")
-    album = tmp_path / "album"
-    for path in demo.photos()[1:3]:
-        photo = photos.read(path)
-        pixels = np.ascontiguousarray(photo.pixels[::3, ::3])
-        photos.write(album / f"{path.stem}.png", Photo(pixels))
-    outputs = {}
-    for engine in ("torch", "tflite", "onnx", "executorch", "coreml"):
-        result = verb.run(RunRequest("hdrnet-luma", (album,), tmp_path / engine, engine=engine))
-        outputs[engine] = [photos.read(one.target).pixels.astype(int) for one in result.done]
-    for engine, pictures in outputs.items():
-        for picture, reference in zip(pictures, outputs["torch"], strict=True):
-            assert np.abs(picture - reference).max() <= 1, engine
-            assert np.ptp(picture) > 100, engine

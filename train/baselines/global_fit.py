@@ -51,8 +51,7 @@ def _look_up(pixels: NDArray[np.float64], curves: NDArray[np.float64]) -> NDArra
 
 def _fit_matrix(pixels: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
     """Fit the ``[4, 3]`` matrix that brings pixels ``[N, 3]`` nearest to targets ``[N, 3]``."""
-    matrix = np.asarray(np.linalg.lstsq(with_one(pixels), targets, rcond=None)[0], np.float64)
-    return matrix
+    return np.asarray(np.linalg.lstsq(with_one(pixels), targets, rcond=None)[0], np.float64)
 
 
 def _fit_curve(values: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -41,10 +41,10 @@ def pyramid_depth(height: int, width: int) -> int:
     return max(2, int(math.log2(max(4, min(height, width)))) - 2)
 
 
-def _gaussian_pyramid(image: Array) -> list[Array]:
-    """List the picture and its halved copies, `pyramid_depth` of them."""
+def _gaussian_pyramid(image: Array, depth: int) -> list[Array]:
+    """List the picture and its halved copies, `depth` of them."""
     levels = [image]
-    for _ in range(pyramid_depth(*image.shape)):
+    for _ in range(depth):
         levels.append(downsample(levels[-1]))
     return levels
 
@@ -54,21 +54,34 @@ def _size(image: Array) -> tuple[int, int]:
     return image.shape[0], image.shape[1]
 
 
-def filter_luma(image: Array, remap: Remap, intensities: int = 10, finest: int = 0) -> Array:
+@dataclass(frozen=True)
+class Band:
+    """Levels of the Laplacian pyramid that are filtered; the finer and the coarser ones keep their own coefficients.
+
+    Level n holds structures of about ``2 ** n`` to ``2 ** (n + 1)`` pixels.
+    """
+
+    finest: int
+    end: int
+    """First level that is too coarse."""
+
+
+def filter_luma(image: Array, remap: Remap, intensities: int = 10, band: Band | None = None) -> Array:
     """Filter ``[H, W]`` luma in 0..1; returns ``[H, W]``, not clipped.
 
-    Every Laplacian coefficient is interpolated linearly between those of `intensities` remapped pictures. Levels
-    finer than `finest` keep the picture's own coefficients.
+    Every Laplacian coefficient in `band` (all of `pyramid_depth` levels by default) is interpolated linearly between
+    those of `intensities` remapped pictures.
     """
-    gaussian = _gaussian_pyramid(image)
+    band = band or Band(0, pyramid_depth(*image.shape))
+    gaussian = _gaussian_pyramid(image, band.end)
     result = [np.zeros_like(level) for level in gaussian[:-1]]
-    for index in range(finest):
+    for index in range(band.finest):
         result[index] = gaussian[index] - upsample(gaussian[index + 1], _size(gaussian[index]))
     for centre in np.linspace(0, 1, intensities, dtype=np.float32):
         level = remap(image, centre)
         for index, coefficients in enumerate(result):
             smaller = downsample(level)
-            if index >= finest:
+            if index >= band.finest:
                 weight = np.maximum(1 - np.abs(gaussian[index] - centre) * (intensities - 1), 0)
                 result[index] = coefficients + weight * (level - upsample(smaller, _size(level)))
             level = smaller
@@ -78,7 +91,7 @@ def filter_luma(image: Array, remap: Remap, intensities: int = 10, finest: int =
     return output
 
 
-def filter_image(image: Array, remap: Remap, finest: int = 0) -> Array:
+def filter_image(image: Array, remap: Remap, band: Band | None = None) -> Array:
     """Filter the luma of ``[H, W, 3]`` display-referred sRGB in 0..1 and keep its colour ratios."""
     old = luma(image)
-    return np.clip(recolour(image, old, filter_luma(np.clip(old, 0, 1), remap, finest=finest)), 0, 1)
+    return np.clip(recolour(image, old, filter_luma(np.clip(old, 0, 1), remap, band=band)), 0, 1)

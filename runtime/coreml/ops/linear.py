@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from viewfinder.runtime.coreml.ops.activation import softmax
 from viewfinder.runtime.coreml.registry import Array, Inputs, Kernel, Node, kernel, op
 
 
@@ -27,6 +28,16 @@ def matmul(node: Node) -> Kernel:
         return np.asarray(np.matmul(x, y))
 
     return run
+
+
+@kernel("scaled_dot_product_attention")
+def attention(inputs: Inputs) -> Array:
+    """softmax(query @ key.T / sqrt(depth) + mask) @ value; a mask of truth values keeps what is true (iOS 18)."""
+    query, mask = inputs["query"], inputs.get("attn_mask")
+    scores = np.matmul(query, inputs["key"].swapaxes(-1, -2)) / np.float32(np.sqrt(query.shape[-1]))
+    if mask is not None:
+        scores = scores + (np.where(mask, np.float32(0), np.float32(-np.inf)) if mask.dtype == np.bool_ else mask)
+    return np.asarray(np.matmul(softmax(scores, -1), inputs["value"]))
 
 
 @op("einsum")

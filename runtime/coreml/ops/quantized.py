@@ -125,7 +125,8 @@ def _mask(inputs: Inputs, node: Node, key: str) -> Array:
     if not node.has("shape"):
         return np.asarray(mask != 0)
     shape = node.value("shape")
-    return unpack(mask.astype(np.uint8).tobytes(), "uint1", int(np.prod(shape))).reshape(shape) != 0
+    bits = unpack(mask.astype(np.uint8).tobytes(), "uint1", int(np.prod(shape)))
+    return np.asarray(bits.reshape(shape) != 0)
 
 
 def _spread(values: Array, mask: Array) -> Array:

@@ -17,8 +17,8 @@ from viewfinder.task import Limit
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    for name, function in {"verify": verify, "run": run}.items():
-        verb(app, name)(function)
+    verb(app, "verify")(verify)
+    verb(app, "run")(run)
 
 
 Golden = Annotated[
@@ -28,7 +28,7 @@ Golden = Annotated[
 Limits = Annotated[
     list[str] | None,
     typer.Option(
-        "--limit", metavar="METRIC=LOW:HIGH", help="A further bound, as ssim_vs_float_worst=0.99: ; may be repeated."
+        "--limit", metavar="METRIC=LOW:HIGH", help="A further bound, as psnr_vs_float_worst_db=90: ; may be repeated."
     ),
 ]
 ReportFolder = Annotated[
@@ -58,7 +58,7 @@ def verify(
     photos: Photos = None,
     no_cache: NoCache = False,
 ) -> Outcome:
-    """Run an artifact in its engine and compare it with PyTorch and with the truth."""
+    """Compare artifacts with PyTorch and with the truth."""
     from viewfinder.verbs import verify as verbs
 
     request = verbs.VerifyRequest(
@@ -85,12 +85,13 @@ def _limit(text: str) -> Limit:
     metric, _, bounds = text.partition("=")
     low, colon, high = bounds.partition(":")
     try:
-        if not metric or not colon:
-            raise ValueError
-        return Limit(metric, float(low) if low else None, float(high) if high else None)
+        numbers = [float(bound) if bound else None for bound in (low, high)]
     except ValueError:
-        hint = "write METRIC=LOW:HIGH, as psnr_vs_float_db_worst=80: or max_abs_vs_float=:0.01"
-        raise UsageError(f"--limit {text!r} is no bound", hint) from None
+        numbers = []
+    if not metric or not colon or not numbers:
+        hint = "write METRIC=LOW:HIGH, as psnr_vs_float_worst_db=90: or max_abs_vs_float_worst=:0.001"
+        raise UsageError(f"--limit {text!r} is no bound", hint)
+    return Limit(metric, *numbers)
 
 
 RunPhotos = Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photographs, or folders of them.")]
@@ -99,6 +100,11 @@ RunOutput = Annotated[
     typer.Option("--output", "-o", metavar="PATH", help="A folder, which mirrors folders; or a file, for one photo."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]
+
+SkipExisting = Annotated[
+    bool,
+    typer.Option("--skip-existing", help="Leave photographs out whose result exists: goes on where a run was stopped."),
+]
 
 
 def run(
@@ -110,11 +116,14 @@ def run(
     precision: Precision = "float",
     threads: Threads = 1,
     overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
 ) -> Outcome:
     """Run photographs through a model at full resolution."""
     from viewfinder.verbs import run as verbs
 
-    request = verbs.RunRequest(model, tuple(photos), output, engine, weights, precision, threads, overwrite)
+    request = verbs.RunRequest(
+        model, tuple(photos), output, engine, weights, precision, threads, overwrite, skip_existing
+    )
     with Bar() as bar:
         ran = verbs.run(request, lambda step: bar.show(step.share, f"[{step.number}/{step.count}] {step.source.name}"))
     return Outcome(ran.to_dict(), results.ran(ran), warnings=ran.warnings)

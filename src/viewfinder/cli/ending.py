@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import logging
@@ -17,7 +18,7 @@ import typer
 from typer.exceptions import TyperException
 
 from viewfinder.cli.verb import DEBUG_FLAG, JSON_FLAG, WHEN_STOPPED, InterruptedByUserError, Outcome
-from viewfinder.errors import Exit, UsageError, ViewfinderError
+from viewfinder.errors import Exit, MissingToolError, UsageError, ViewfinderError
 
 SCHEMA_VERSION = 1
 INTERRUPTED = 130
@@ -98,6 +99,14 @@ def explain(error: BaseException) -> ViewfinderError:
         return _explain_usage(error)
     if isinstance(error, OSError):
         return _explain_os(error)
+    return _explain_unforeseen(error)
+
+
+def _explain_unforeseen(error: BaseException) -> UsageError:
+    """Find words for what no code here raises on purpose."""
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("viewfinder"):
+        hint = "`viewfinder doctor` names the command that installs it"
+        return MissingToolError(f"this needs the package {error.name}, which is not installed", hint)
     if isinstance(error, MemoryError):
         return UsageError("out of memory", "close other programs, or take a smaller picture", code="out-of-memory")
     return UsageError(
@@ -159,6 +168,8 @@ def _print_envelope(command: str, outcome: Outcome, error: ViewfinderError | Non
 
 def plain(value: Any) -> Any:
     """Return `value` as JSON data: tuples become lists, paths texts, non-finite numbers None."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain(dataclasses.asdict(value))
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -15,12 +15,13 @@ from viewfinder.errors import Exit, UsageError
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    for name, function in {"models": models, "inspect": inspect, "doctor": doctor}.items():
-        verb(app, name)(function)
+    verb(app, "models")(models)
+    verb(app, "inspect")(inspect)
+    verb(app, "doctor")(doctor)
 
 
 def models() -> Outcome:
-    """List the networks, their weights and how close each comes to its operator."""
+    """List the networks, their weights and their quality."""
     from viewfinder.verbs.models import models as list_models
 
     found = list_models()
@@ -48,7 +49,7 @@ def inspect(
     filters: Filters = None,
     weights: Weights = None,
 ) -> Outcome:
-    """Show what a model or an artifact holds: operators, MACs, transposes, sizes, tensors, hashes."""
+    """Show operators, MACs, sizes and hashes of a model."""
     from viewfinder.verbs import inspect as looking
 
     if not (gradients or activations or filters):
@@ -66,7 +67,7 @@ def doctor(
     ] = None,
     remove: Annotated[str | None, typer.Option("--remove", metavar="NAME", help="Delete this toolchain.")] = None,
 ) -> Outcome:
-    """Show what is installed, missing, too new or not runnable here, and the command that mends it."""
+    """Show what is installed or missing, and what mends it."""
     from viewfinder.verbs import doctor as looking
 
     if install and remove:

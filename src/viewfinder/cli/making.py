@@ -14,8 +14,9 @@ from viewfinder.cli.verb import Outcome, progress, typed, verb
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    for name, function in {"build": build, "export": export, "report": report}.items():
-        verb(app, name)(function)
+    verb(app, "build")(build)
+    verb(app, "export")(export)
+    verb(app, "report")(report)
 
 
 Formats = Annotated[

@@ -35,7 +35,9 @@ Subject = Annotated[
 ]
 Weights = Annotated[
     str | None,
-    typer.Option("--weights", metavar="NAME", help="A name that `viewfinder models` lists.", show_default="the first"),
+    typer.Option(
+        "--weights", metavar="NAME", help="A name that `viewfinder models` lists, or a file.", show_default="the first"
+    ),
 ]
 Photos = Annotated[
     list[Path] | None,

@@ -81,6 +81,8 @@ def _measurements(report: Report) -> str:
     """A table of one artifact's measurements."""
     rows = [(one.metric, _value(one), _limit(one), str(one.verdict), one.worst) for one in report.measurements]
     head = f"{report.artifact} in {report.engine} ({report.evidence}), sha256 {report.artifact_sha256[:12]}"
+    if all(one.value is None for one in report.measurements):
+        return f"{head}: {_why(report)}"
     return f"{head}\n{table(('metric', 'value', 'limit', 'verdict', 'worst photograph'), rows)}"
 
 

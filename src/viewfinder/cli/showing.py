@@ -120,7 +120,7 @@ def aids(found: AidsResult) -> str:
         ]
         parts.append(table(("parameter", "checked", "gradient norm", "relative error", ""), rows))
     if found.activations:
-        rows = [
+        layers = [
             (
                 layer.name,
                 layer.kind,
@@ -132,7 +132,7 @@ def aids(found: AidsResult) -> str:
             )
             for layer in found.activations
         ]
-        parts.append(table(("layer", "kind", "shape", "mean", "deviation", "range", "dead channels"), rows))
+        parts.append(table(("layer", "kind", "shape", "mean", "deviation", "range", "dead channels"), layers))
     if found.filters:
         parts.append(f"filters: {found.filters}")
     return "\n\n".join(parts)

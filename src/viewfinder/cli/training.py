@@ -13,7 +13,7 @@ from viewfinder.cli.options import Model
 from viewfinder.cli.verb import Outcome, verb
 
 if TYPE_CHECKING:
-    from viewfinder.verbs.train import Progress
+    from viewfinder.train.config import Progress
 
 
 def add_to(app: typer.Typer) -> None:
@@ -73,7 +73,7 @@ def train(
     workers: Workers = 0,
     threads: TrainThreads = 0,
 ) -> Outcome:
-    """Train a model to imitate an operator, or on pairs; the same command resumes."""
+    """Train a model to imitate an operator, or on pairs. The same command resumes."""
     from viewfinder.verbs import train as verbs
 
     settings = dict(locals())
@@ -90,11 +90,4 @@ def train(
             )
 
         trained = verbs.train(request, told, lambda step: bar.show(step / steps, f"training {model}"))
-    return Outcome(_json(trained), results.trained(trained))
-
-
-def _json(trained: object) -> dict[str, object]:
-    """Return the result as JSON data."""
-    from dataclasses import asdict
-
-    return asdict(trained)  # type: ignore[call-overload, no-any-return] a TrainResult, whose module is heavy
+    return Outcome(trained, results.trained(trained))

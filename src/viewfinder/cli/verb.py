@@ -65,15 +65,20 @@ def verb(app: typer.Typer, name: str) -> Callable[[Callable[..., Outcome]], Call
                 try:
                     return function(*args, **options)
                 except KeyboardInterrupt as error:
-                    raise InterruptedByUserError(
-                        f"stopped; {error}" if str(error) else "stopped", WHEN_STOPPED
-                    ) from None
+                    raise _stopped(error) from None
 
         command.__signature__ = _with_flags(function)  # type: ignore[attr-defined]
         app.command(name)(command)
         return command
 
     return register
+
+
+def _stopped(error: KeyboardInterrupt) -> InterruptedByUserError:
+    """Say what a verb says about how far it came; it then names its own way to go on."""
+    return (
+        InterruptedByUserError(f"stopped; {error}") if str(error) else InterruptedByUserError("stopped", WHEN_STOPPED)
+    )
 
 
 def _with_flags(function: Callable[..., Outcome]) -> inspect.Signature:

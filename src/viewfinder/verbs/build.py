@@ -116,7 +116,7 @@ def build(request: BuildRequest, progress: Progress | None = None) -> BuildResul
 
 def _check_output(output: Path) -> None:
     """Refuse to replace a folder that is not an earlier build."""
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+    if not output.exists() or (output.is_dir() and _holds_only_exports(output)):
         return
     try:
         kind = json.loads((output / artifact.MANIFEST).read_text(encoding="utf-8")).get("kind")
@@ -124,6 +124,13 @@ def _check_output(output: Path) -> None:
         kind = None
     if kind != KIND:
         raise UsageError(f"{output} exists and is no build of viewfinder", "name a new or empty folder with -o")
+
+
+def _holds_only_exports(output: Path) -> bool:
+    """Tell whether a folder is empty, or has nothing but the ``export/`` that `viewfinder export` wrote."""
+    inside = {path.name for path in output.iterdir()}
+    folders = {path.name for path in (output / EXPORT).iterdir() if path.is_dir()} if inside == {EXPORT} else set()
+    return not inside or (bool(folders) and folders <= {path.name for path in artifact.find(output / EXPORT)})
 
 
 def _artifact_names(request: BuildRequest) -> dict[str, tuple[str, str]]:

@@ -17,7 +17,8 @@ class Weights:
     """Trained weights and what their card says.
 
     Attributes:
-        psnr_db: test set to PSNR against the operator's own output, on photographs never trained on.
+        psnr_db: test set to mean PSNR against the operator's own output, on photographs never trained on.
+        licence: of the photographs that they were trained on.
         available: whether the file is there.
     """
 
@@ -64,7 +65,11 @@ def describe(task: Task) -> Model:
 def _weights(name: str, path: Path, operator: str) -> Weights:
     """Read the card beside a weights file; a file without a card has no figures."""
     card = card_of(path)
-    return Weights(name, operator, path.is_file(), card.get("psnr_db", {}), card.get("licence", ""))
+    psnr = {
+        name: methods["network"]["mean_db"] for name, methods in card.get("scores", {}).items() if "network" in methods
+    }
+    licences = dict.fromkeys(source["licence"] for source in card.get("sources", ()))
+    return Weights(name, operator, path.is_file(), psnr, "; ".join(licences))
 
 
 def card_of(weights: Path) -> dict[str, Any]:

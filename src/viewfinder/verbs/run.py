@@ -13,7 +13,7 @@ from viewfinder import photos
 from viewfinder.errors import CheckFailedError, UsageError, ViewfinderError
 from viewfinder.verbs import running
 from viewfinder.verbs.running import PhotoRunner, Ready
-from viewfinder.verbs.targets import Job, plan
+from viewfinder.verbs.targets import Existing, Job, plan
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class RunRequest:
         precision: of the artifact made for a task.
         threads: of the engine.
         overwrite: replace results that exist, the photographs themselves included.
+        skip_existing: leave photographs out whose result exists: goes on where a run was stopped.
     """
 
     model: str
@@ -39,6 +40,12 @@ class RunRequest:
     precision: str = "float"
     threads: int = 1
     overwrite: bool = False
+    skip_existing: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse two answers to one question."""
+        if self.overwrite and self.skip_existing:
+            raise UsageError("--overwrite and --skip-existing exclude each other", "say one of them")
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ def run(request: RunRequest, progress: OnStep | None = None) -> RunResult:
         UsageError: nothing to do, a result that would replace a file, a missing engine, or photographs that failed.
         CheckFailedError: the artifact gave NaN for every photograph that failed.
     """
-    jobs = plan(request.photos, request.output, overwrite=request.overwrite)
+    jobs = plan(request.photos, request.output, Existing.of(request.overwrite, request.skip_existing))
     done: list[Done] = []
     with running.ready(
         request.model, request.engine, running.Options(request.weights, request.precision, request.threads)
@@ -109,7 +116,9 @@ def run(request: RunRequest, progress: OnStep | None = None) -> RunResult:
         try:
             warnings = _run_all(jobs, ready.runner, done, progress or (lambda _: None))
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"{len(done)} of {len(jobs)} photographs are done and complete") from None
+            raise KeyboardInterrupt(
+                f"{len(done)} of {len(jobs)} photographs are done and complete; --skip-existing goes on with the others"
+            ) from None
         return _result(request, ready, done, warnings)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from viewfinder.errors import UsageError
@@ -18,7 +19,20 @@ class Job:
     target: Path
 
 
-def plan(sources: Sequence[Path], output: Path, *, overwrite: bool) -> list[Job]:
+class Existing(Enum):
+    """What to do about results that exist."""
+
+    REFUSE = "refuse"
+    SKIP = "skip"
+    OVERWRITE = "overwrite"
+
+    @classmethod
+    def of(cls, overwrite: bool, skip: bool) -> Existing:
+        """Translate two switches, of which at most one is set."""
+        return cls.OVERWRITE if overwrite else cls.SKIP if skip else cls.REFUSE
+
+
+def plan(sources: Sequence[Path], output: Path, existing: Existing = Existing.REFUSE) -> list[Job]:
     """List what becomes what.
 
     `output` is a file if it has a picture's suffix, is no folder, and there is one photograph; otherwise a folder in
@@ -37,7 +51,10 @@ def plan(sources: Sequence[Path], output: Path, *, overwrite: bool) -> list[Job]
         jobs = [job for source in sources for job in _into_folder(source, output)]
     _refuse_bad_suffixes(jobs)
     _refuse_collisions(jobs)
-    _refuse_existing(jobs, overwrite=overwrite)
+    if existing is Existing.SKIP:
+        return [job for job in jobs if not job.target.exists()]
+    if existing is Existing.REFUSE:
+        _refuse_existing(jobs)
     return jobs
 
 
@@ -72,10 +89,8 @@ def _refuse_collisions(jobs: Sequence[Job]) -> None:
         taken[job.target] = job.source
 
 
-def _refuse_existing(jobs: Sequence[Job], *, overwrite: bool) -> None:
+def _refuse_existing(jobs: Sequence[Job]) -> None:
     """Refuse to replace files, above all the photographs themselves, unless asked to."""
-    if overwrite:
-        return
     for job in jobs:
         if job.target.exists() and job.target.samefile(job.source):
             raise UsageError(

@@ -141,7 +141,9 @@ def write(folder: Path, inputs: list[tuple[str, str, tuple[int, ...]]], ops: lis
     return folder
 
 
-def one(folder: Path, kind: str, feeds: dict[str, np.ndarray], constants: dict[str, Any], shape: tuple[int, ...]) -> Path:
+def one(
+    folder: Path, kind: str, feeds: dict[str, np.ndarray], constants: dict[str, Any], shape: tuple[int, ...]
+) -> Path:
     """Write a package of one operation, all in float32."""
     inputs = [(name, "fp32", array.shape) for name, array in feeds.items()]
     op = Op(kind, {**{name: f"@{name}" for name in feeds}, **constants}, [("y", "fp32", shape)])

@@ -15,13 +15,13 @@ X = ("x", "fp32", (4,))
 def test_an_unknown_operation_is_named(tmp_path):
     """It ends with exit code 3 and the operation's name, never with a number."""
     folder = packages.one(tmp_path / "p", "warp_drive", {"x": np.zeros(4, np.float32)}, {}, (4,))
-    with pytest.raises(NotVerifiedError, match="^not-run: op warp_drive") as error:
+    with pytest.raises(NotVerifiedError, match=r"^not-run: op warp_drive") as error:
         Evaluator(folder)
     assert error.value.exit_code is Exit.NOT_VERIFIED
 
 
 def test_every_operation_rounds_to_its_type(tmp_path):
-    """x * 3 in fp16, then + 1 in fp32: the product is rounded, the sum is not."""
+    """Of a product in fp16 and a sum in fp32, the product alone is rounded."""
     ops = [
         Op("mul", {"x": "@x", "y": np.float32(3)}, [("a", "fp16", (4,))]),
         Op("add", {"x": "@a", "y": np.float32(1e-5)}, [("y", "fp32", (4,))]),
@@ -75,7 +75,11 @@ def test_dead_tensors_are_forgotten(tmp_path):
     ops = [
         Op("relu", {"x": "@x"}, [("a", "fp32", (4,))]),
         Op("abs", {"x": "@a"}, [("unread", "fp32", (4,))]),
-        Op("concat", {"values": ["@a", "@x"], "axis": np.int32(0), "interleave": np.bool_(False)}, [("y", "fp32", (8,))]),
+        Op(
+            "concat",
+            {"values": ["@a", "@x"], "axis": np.int32(0), "interleave": np.bool_(False)},
+            [("y", "fp32", (8,))],
+        ),
     ]
     steps = Evaluator(packages.write(tmp_path / "p", [X], ops, ["y"]))._steps
     assert [set(step.done) for step in steps] == [set(), {"unread"}, {"a", "x"}]
@@ -127,7 +131,11 @@ def test_a_photograph_through_a_small_network(tmp_path):
     for channel in range(3):
         weight[channel, channel] = kernel
     ops = [
-        Op("conv", {"x": "@x", "weight": weight, "pad_type": "custom", "pad": np.int32([1, 1, 1, 1])}, [("a", "fp32", image.shape)]),
+        Op(
+            "conv",
+            {"x": "@x", "weight": weight, "pad_type": "custom", "pad": np.int32([1, 1, 1, 1])},
+            [("a", "fp32", image.shape)],
+        ),
         Op("abs", {"x": "@a"}, [("y", "fp32", image.shape)]),
     ]
     y = Evaluator(packages.write(tmp_path / "p", [("x", "fp32", image.shape)], ops, ["y"]))({"x": image})["y"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -160,3 +161,17 @@ def test_a_pipeline_name_is_looked_up_not_imported():
     artifact = replace(fake.artifact(), pipeline="runner")
     with pytest.raises(BadArtifactError, match="known are bilateral_grid, tiles"):
         pipelines.open(artifact, fake.FakeEngine(artifact))
+
+
+def test_12_megapixels_need_little_beyond_the_pictures():
+    """The model's buffers, the squeezed copy and the rounding together stay far below 100 MB."""
+    artifact = fake.artifact(cells=16, cell_width=120, strip_rows=24)
+    engine = fake.FakeEngine(artifact)
+    engine.strip = lambda inputs: {"enhanced": inputs["image"]}
+    pixels = np.zeros((3000, 4000, 3), np.uint8)
+    runner = pipelines.open(artifact, engine)
+    tracemalloc.start()
+    result = runner.process(pixels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak - result.nbytes < 30e6
