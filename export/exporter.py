@@ -48,6 +48,13 @@ def export(task: Task, request: ExportRequest, folder: Path) -> Artifact:
     return artifact.load(folder)
 
 
+def is_cached(task: Task, request: ExportRequest) -> bool:
+    """Tell whether the cache holds what `export` would make, so that no conversion tool has to be started."""
+    writer = format_module(request.format)
+    _, path = weights.locate(task, request.weights)
+    return request.use_cache and _entry(task, request, path, fingerprint.versions(writer.TOOLS)).is_dir()
+
+
 def format_module(name: str) -> ModuleType:
     """Return the module of a format by its file name."""
     if name not in format_names():
@@ -59,7 +66,8 @@ def format_module(name: str) -> ModuleType:
             return importlib.import_module(f"viewfinder.export.formats.{name}")
     except ModuleNotFoundError as error:
         raise MissingToolError(
-            f"{name} needs the package {error.name!r}, which is not installed", "run: viewfinder doctor"
+            f"{name} needs the package {error.name!r}, which is not installed",
+            "python -m pip install 'viewfinder[export]'",
         ) from error
 
 

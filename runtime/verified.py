@@ -86,17 +86,34 @@ def verified(artifact: Artifact, golden: Golden, order: Order) -> Section:
     Raises:
         BadArtifactError: artifact and golden file do not belong together.
     """
-    verifying.check_pair(artifact, golden)
-    entry = files.cache_folder("verified", _key(artifact, golden, order))
-    if order.use_cache and (section := _stored(entry)) is not None:
-        _deliver(entry, order.pictures)
+    if (section := stored(artifact, golden, order)) is not None:
         return section
+    entry = _entry(artifact, golden, order)
     if not order.use_cache:
         with tempfile.TemporaryDirectory() as folder:
             section = _measure(artifact, golden, order, Path(folder))
             _deliver(Path(folder), order.pictures)
         return section
     return _measure_and_keep(artifact, golden, order, entry)
+
+
+def stored(artifact: Artifact, golden: Golden, order: Order) -> Section | None:
+    """Fetch what the same verification gave before, pictures too; None if there is nothing, or the cache is not wanted.
+
+    Raises:
+        BadArtifactError: artifact and golden file do not belong together.
+    """
+    verifying.check_pair(artifact, golden)
+    entry = _entry(artifact, golden, order)
+    section = _stored(entry) if order.use_cache else None
+    if section is not None:
+        _deliver(entry, order.pictures)
+    return section
+
+
+def _entry(artifact: Artifact, golden: Golden, order: Order) -> Path:
+    """Name the folder in the cache."""
+    return files.cache_folder("verified", _key(artifact, golden, order))
 
 
 def _measure_and_keep(artifact: Artifact, golden: Golden, order: Order, entry: Path) -> Section:

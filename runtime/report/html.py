@@ -195,7 +195,9 @@ def _numbers(report: Report) -> dict[str, Any]:
         "heads": [one.metric for one in means],
         "rows": [(name, [words.number(one.per_sample.get(name), one.unit) for one in means]) for name in photos],
         "mean": [words.number(one.value, one.unit) for one in means],
-        "notes": [(key, json.dumps(value, ensure_ascii=False, sort_keys=True)) for key, value in sorted(report.notes.items())],
+        "notes": [
+            (key, json.dumps(value, ensure_ascii=False, sort_keys=True)) for key, value in sorted(report.notes.items())
+        ],
     }
 
 

@@ -35,7 +35,9 @@ def size_bytes(path: Path) -> int:
 
 def _files_of(folder: Path) -> list[Path]:
     """List the files below a folder, sorted by their relative name."""
-    return sorted((file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.relative_to(folder).as_posix())
+    return sorted(
+        (file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.relative_to(folder).as_posix()
+    )
 
 
 @contextmanager
@@ -107,7 +109,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def cache_folder(*parts: str) -> Path:
-    """Folder below the user's cache: `VIEWFINDER_CACHE`, else `XDG_CACHE_HOME/viewfinder`, else `~/.cache/viewfinder`."""
+    """Folder in the cache: `VIEWFINDER_CACHE`, else `XDG_CACHE_HOME/viewfinder`, else `~/.cache/viewfinder`."""
     root = os.environ.get("VIEWFINDER_CACHE")
     base = Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "viewfinder"
     return base.joinpath(*parts)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from viewfinder import errors
-from viewfinder.errors import ViewfinderError
+from viewfinder.errors import MissingToolError, ViewfinderError
 
 _CALL, _ANSWER = "call.pickle", "answer.pickle"
 _POLL_S = 0.02
@@ -188,6 +188,9 @@ def answer() -> None:
         sys.exit(130)
     except ViewfinderError as raised:
         value, error = None, _error_data(raised)
+    except ImportError as raised:
+        missing = f"{target.rpartition(':')[2].replace('_', ' ')} needs {raised.name or raised}, which is not installed"
+        value, error = None, _error_data(MissingToolError(missing, "python -m pip install 'viewfinder[export]'"))
     except Exception as raised:  # noqa: BLE001 whatever it is, the parent has to hear of it
         value, error = (
             None,

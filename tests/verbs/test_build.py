@@ -17,6 +17,7 @@ from viewfinder.errors import Exit, MissingToolError, UsageError
 from viewfinder.jobs import Ended, Job
 from viewfinder.runtime.verify import Setup
 from viewfinder.verbs import build as verb
+from viewfinder.verbs import building
 from viewfinder.verbs import verify as verifying
 from viewfinder.verbs.build import BuildRequest, build
 
@@ -73,8 +74,9 @@ class World:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     """Put the fakes in place."""
     one = World()
-    monkeypatch.setattr(verb, "export_job", one.export)
-    monkeypatch.setattr(verb, "golden_job", one.golden)
+    monkeypatch.setattr(building, "export_job", one.export)
+    monkeypatch.setattr(building, "golden_job", one.golden)
+    monkeypatch.setattr(building, "fetch_job", lambda **_: [])
     monkeypatch.setattr(jobs, "run", one.run)
     monkeypatch.setattr(verifying, "setup_for", lambda *_: Setup("fake", one.engine, one.engine.open))
     return one
@@ -106,7 +108,8 @@ def test_a_build_has_fixed_names_and_passes(world: World, request_for: Callable[
         "onnx-float", "tflite-float", "golden.npz", "golden.json",
     }  # fmt: skip
     assert [line.partition(":")[0] for line in lines] == [
-        "golden pictures", "export onnx-float", "export tflite-float", "verify onnx-float", "verify tflite-float",
+        "cache", "golden pictures", "export onnx-float", "export tflite-float",
+        "verify onnx-float", "verify tflite-float",
     ]  # fmt: skip
     assert "Adds a tenth" in result.report.read_text(encoding="utf-8")
 

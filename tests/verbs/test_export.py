@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tests.export.networks import photograph, tiny_file
+
 from viewfinder import golden, photos
 from viewfinder.artifact import Artifact, GraphFile, writing
 from viewfinder.errors import UsageError
@@ -95,7 +95,7 @@ def test_photographs_of_one_name_are_refused(options, tmp_path):
 
 
 def test_empty_folder_of_photographs(options, tmp_path):
-    """No photograph, no golden pictures: the option to use is named."""
+    """No photograph, no golden pictures: the folder is named."""
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="--photos"):
+    with pytest.raises(UsageError, match="empty holds no photographs"):
         write_golden(changed(options, photos=(tmp_path / "empty",)), tmp_path / "golden.npz")

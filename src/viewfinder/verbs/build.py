@@ -17,15 +17,17 @@ from viewfinder.runtime.report import document as documents
 from viewfinder.runtime.report import panels
 from viewfinder.runtime.report.document import Document, Section
 from viewfinder.task import Task
+from viewfinder.verbs import building
 from viewfinder.verbs import verify as verifying
-from viewfinder.verbs.export import ExportOptions, export, write_golden
+from viewfinder.verbs.building import EXPORT, GOLDEN
+from viewfinder.verbs.export import ExportOptions
 
 Progress = Callable[[str], None]
 KIND, SCHEMA_VERSION = "viewfinder-build", 1
-EXPORT = "export"
 FORMATS = ("onnx", "tflite", "coreml", "executorch")
 PRECISIONS = ("float", "fp16")
-_GOLDEN = "golden pictures"
+_CACHE = "cache"
+_JOBS = "viewfinder.verbs.building"
 
 
 @dataclass(frozen=True)
@@ -154,49 +156,64 @@ def _options(request: BuildRequest, folder: Path, **changes: Any) -> ExportOptio
 
 
 def _run(request: BuildRequest, names: Mapping[str, tuple[str, str]], folder: Path, say: Progress) -> dict[str, Ended]:
-    """Export, make the golden pictures and verify, side by side in processes."""
-    here = "viewfinder.verbs.build"
+    """Export, make the golden pictures and verify, side by side in processes; what is cached is only fetched."""
     (folder / documents.PICTURES).mkdir()
     path = folder / EXPORT / golden.FILE
-    plan = [Job(_GOLDEN, f"{here}:golden_job", {"options": _options(request, folder), "path": path})]
-    for name, (one, precision) in names.items():
-        options = _options(request, folder, formats=(one,), precision=precision, write_golden=False)
-        plan.append(Job(f"export {name}", f"{here}:export_job", {"options": options}))
-    for name in names:
-        arguments = {"request": request, "folder": folder, "name": name, "pairs_per_photo": len(names)}
-        plan.append(Job(f"verify {name}", f"{here}:verify_job", arguments, after=(_GOLDEN, f"export {name}")))
+    exports = {
+        name: _options(request, folder, formats=(one,), precision=precision, write_golden=False)
+        for name, (one, precision) in names.items()
+    }
 
     def tell(one: Ended) -> None:
         """Say how a job ended; without golden pictures nothing can go on."""
         say(f"{one.name}: {one.error.message if one.error else f'{one.seconds:.1f} s'}")
-        if one.name == _GOLDEN and one.error is not None:
+        if one.name == GOLDEN and one.error is not None:
             raise one.error
 
-    return jobs.run(plan, tell, request.jobs)
-
-
-def golden_job(options: ExportOptions, path: Path) -> None:
-    """Write the golden pictures, in a process of its own."""
-    write_golden(options, path)
-
-
-def export_job(options: ExportOptions) -> None:
-    """Export one artifact, in a process of its own."""
-    export(options)
-
-
-def verify_job(request: BuildRequest, folder: Path, name: str, pairs_per_photo: int) -> Section:
-    """Verify one artifact, in a process of its own; limits are not set yet."""
-    truth = golden.load(folder / EXPORT / golden.FILE)
-    made = artifact.load(folder / EXPORT / name)
-    order = verified.Order(
-        setup=verifying.setup_for(made, None, request.threads),
-        command=request.command,
-        pictures=folder / documents.PICTURES,
-        side=panels.side_for(pairs_per_photo * len(truth.photos)),
-        use_cache=request.use_cache,
+    arguments = {"exports": exports, "options": _options(request, folder), "path": path}
+    fetched = jobs.run([Job(_CACHE, f"{_JOBS}:fetch_job", arguments)], tell, 1) if request.use_cache else {}
+    here = list(fetched[_CACHE].value or ()) if fetched else []
+    plan = (
+        []
+        if GOLDEN in here
+        else [Job(GOLDEN, f"{_JOBS}:golden_job", {"options": _options(request, folder), "path": path})]
     )
-    return verified.verified(made, truth, order)
+    plan += [
+        Job(f"export {name}", f"{_JOBS}:export_job", {"options": options})
+        for name, options in exports.items()
+        if name not in here
+    ]
+    ended = {**fetched, **jobs.run(plan, tell, request.jobs)}
+    return {**ended, **_verify_all(request, names, folder, ended, tell)}
+
+
+def _verify_all(
+    request: BuildRequest,
+    names: Mapping[str, tuple[str, str]],
+    folder: Path,
+    ended: Mapping[str, Ended],
+    tell: Callable[[Ended], None],
+) -> dict[str, Ended]:
+    """Verify what was exported: from the cache here, the rest side by side in processes."""
+    truth = golden.load(folder / EXPORT / golden.FILE)
+    results: dict[str, Ended] = {}
+    plan = []
+    for name in names:
+        job, before = f"verify {name}", ended.get(f"export {name}")
+        if before is not None and before.error is not None:
+            results[job] = Ended(job, error=before.error)
+            continue
+        made = artifact.load(folder / EXPORT / name)
+        section = verified.stored(
+            made, truth, building.order_for(request, folder, made, len(names) * len(truth.photos))
+        )
+        if section is not None:
+            results[job] = Ended(job, section)
+            tell(results[job])
+        else:
+            arguments = {"request": request, "folder": folder, "name": name, "pairs_per_photo": len(names)}
+            plan.append(Job(job, f"{_JOBS}:verify_job", arguments))
+    return {**results, **jobs.run(plan, tell, request.jobs)}
 
 
 def _report(request: BuildRequest, task: Task, folder: Path, ended: Mapping[str, Ended]) -> Document:

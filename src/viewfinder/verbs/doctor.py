@@ -176,11 +176,14 @@ def _misfit(requirement: Requirement, found: str) -> State:
 
 def _engines() -> Iterator[Check]:
     """Ask every engine whether it runs here."""
+    from viewfinder.devices import toolchains
     from viewfinder.runtime import engines
 
     for name in engines.names():
-        reason = engines.load(name).probe()
-        state, found = (State.NOT_HERE, reason) if reason else (State.OK, str(engines.load(name).EVIDENCE))
+        toolchain = engines.toolchain_of(name)
+        engine = engines.load(name, toolchains.python(toolchain) if toolchain else None)
+        reason = engine.probe()
+        state, found = (State.NOT_HERE, reason) if reason else (State.OK, str(engine.EVIDENCE))
         yield Check("engine", name, state, found)
 
 
