@@ -26,8 +26,8 @@ class FitConfig:
     last_rate_share: float = 0.01
     pixels: int = 2048
     """Pixels of each picture that the loss reads."""
-    smallest_crop: float = 0.7
-    """Smallest share of a picture's sides that a sample shows."""
+    smallest_crop: float = 0.94
+    """Smallest share of a picture's sides that a sample shows; its target is that of the whole picture, as in use."""
     seed: int = 0
     checkpoint_interval: int = 2_000
     precision: str = "32-true"

@@ -19,7 +19,7 @@ from viewfinder import files, photos
 from viewfinder.train import operators, pairs
 from viewfinder.train.pairs import Array, PairStore
 
-FORMAT = 1
+FORMAT = 2
 """Version of the stores and of the code that makes variants; another number makes every store again."""
 
 _Source = Callable[[], Iterator[tuple[NDArray[np.uint8], Array]]]

@@ -10,12 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from viewfinder.errors import UsageError
+from viewfinder.task import Task
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "params_ema", "params", "module")
 """Keys under which training scripts keep the weights in a checkpoint."""
 
 _PREFIXES = ("module.", "_orig_mod.", "network.", "model.")
 """What DataParallel, torch.compile and Lightning modules put before every name."""
+
+
+def build(task: Task, seed: int) -> nn.Module:
+    """Build the network of `task` with the initial values that `seed` gives."""
+    torch.manual_seed(seed)
+    network: nn.Module = task.build()
+    return network
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -21,10 +21,22 @@ from viewfinder.train.operators import Operator
 
 Array = NDArray[np.float32]
 
-WHOLE_SIDE = 800
-"""Photographs up to this long side are used whole; larger ones as several reduced crops."""
+WHOLE_SIDE = 400
+"""Photographs up to this short side are used whole, as they are."""
 
-CROPS_PER_LARGE_PHOTO = 12
+SHORT_SIDES = (548, 650)
+"""Short side, in pixels, that views of larger photographs get.
+
+Operators with a pyramid change character with the picture's size: a local Laplacian of 7 levels ends at 4.3 to 5.1
+pixels on these sizes, of 6 levels at 5.0 on the 321 pixels of BSD. With sizes spread from 300 to 800 the end wanders
+between 4 and 8, which a network that sees 256 pixels cannot know: training on these sizes instead gave 0.4 dB more on
+validation pictures of 576 pixels after a tenth of the steps, and lost nothing on small ones.
+"""
+
+VIEWS_PER_PHOTO, VIEWS_PER_LARGE_PHOTO = 3, 26
+LARGE_SIDE = 800
+"""Long side from which on views are crops; below, the whole photograph is resized."""
+
 VALIDATION_SHARE = 20
 """One photograph in this many, picked by the hash of its file, is kept for validation."""
 
@@ -87,18 +99,27 @@ def _jitter(image: Array, rng: np.random.Generator) -> Array:
 
 
 def _views(image: Array, rng: np.random.Generator) -> Iterator[Array]:
-    """Yield the picture itself, or reduced crops of a large one."""
+    """Yield a small picture itself, a larger one in sizes of `SHORT_SIDES`: whole, or as crops of many shapes."""
     height, width = image.shape[:2]
-    if max(height, width) <= WHOLE_SIDE:
+    if min(height, width) <= WHOLE_SIDE:
         yield image
         return
-    for _ in range(CROPS_PER_LARGE_PHOTO):
-        side, share = rng.uniform(420, WHOLE_SIDE), rng.uniform(0.3, 1.0)
-        crop_height, crop_width = int(height * share), int(width * share)
-        top, left = rng.integers(0, height - crop_height + 1), rng.integers(0, width - crop_width + 1)
-        crop = image[top : top + crop_height, left : left + crop_width]
-        scale = min(1.0, side / max(crop_height, crop_width))
-        yield photos.resize(crop, (max(8, round(crop_height * scale)), max(8, round(crop_width * scale))))
+    is_large = max(height, width) > LARGE_SIDE
+    for _ in range(VIEWS_PER_LARGE_PHOTO if is_large else VIEWS_PER_PHOTO):
+        crop = _crop(image, rng) if is_large else image
+        scale = rng.uniform(*SHORT_SIDES) / min(crop.shape[:2])
+        yield photos.resize(crop, (round(crop.shape[0] * scale), round(crop.shape[1] * scale)))
+
+
+def _crop(image: Array, rng: np.random.Generator) -> Array:
+    """Cut out at least a third of the short side, up to 1.5 times as wide as high or the other way."""
+    height, width = image.shape[:2]
+    short = min(height, width)
+    side = int(short * rng.uniform(min(1.0, max(0.35, SHORT_SIDES[1] / short)), 1))
+    shape = 2.0 ** rng.uniform(-0.55, 0.55)
+    crop_height, crop_width = min(height, int(side * max(1, 1 / shape))), min(width, int(side * max(1, shape)))
+    top, left = rng.integers(0, height - crop_height + 1), rng.integers(0, width - crop_width + 1)
+    return image[top : top + crop_height, left : left + crop_width]
 
 
 def variants(photo: Path, count: int, seed: int) -> Iterator[NDArray[np.uint8]]:

@@ -45,13 +45,26 @@ def test_variants_are_the_same_every_time(photo_folder):
     assert not np.array_equal(first[1], first[2])
 
 
-def test_large_photographs_become_reduced_crops(pictures, tmp_path):
-    """A picture above 800 pixels gives a dozen smaller views."""
+def test_large_photographs_become_crops_of_the_sizes_that_suit_the_operators(pictures, tmp_path):
+    """Every view of a large photograph has a short side for which a pyramid ends at the same relative scale."""
     big = np.tile(np.rint(pictures[0] * 255).astype(np.uint8), (10, 10, 1))
     Image.fromarray(big).save(tmp_path / "big.png")
     views = list(pairs.variants(tmp_path / "big.png", 1, 0))
-    assert len(views) == pairs.CROPS_PER_LARGE_PHOTO
-    assert all(max(view.shape[:2]) <= pairs.WHOLE_SIDE for view in views)
+    low, high = pairs.SHORT_SIDES
+    assert len(views) == pairs.VIEWS_PER_LARGE_PHOTO
+    assert all(low - 1 <= min(view.shape[:2]) <= high + 1 for view in views)
+    assert len({view.shape for view in views}) > 1
+
+
+@pytest.mark.parametrize("side", [401, 512, 640])
+def test_photographs_of_middle_size_are_resized_whole(pictures, tmp_path, side):
+    """A photograph of CID22's size comes in three sizes and keeps its shape."""
+    picture = np.rint(photos.resize(pictures[0], (side, side + 60)).clip(0, 1) * 255).astype(np.uint8)
+    Image.fromarray(picture).save(tmp_path / "middle.png")
+    views = list(pairs.variants(tmp_path / "middle.png", 1, 0))
+    assert len(views) == pairs.VIEWS_PER_PHOTO
+    assert all(abs(view.shape[1] / view.shape[0] - (side + 60) / side) < 0.01 for view in views)
+    assert min(min(view.shape[:2]) for view in views) >= pairs.SHORT_SIDES[0] - 1
 
 
 def test_the_validation_split_follows_content(photo_folder, monkeypatch, tmp_path):

@@ -161,12 +161,9 @@ def _data(request: TrainRequest) -> TrainingData:
 
 def _start(task: Task, request: TrainRequest, data: TrainingData) -> Fit:
     """Build the network from the seed, or from the weights that were given, and set the run up."""
-    import torch
-
     from viewfinder.train import fit, loading, trainers
 
-    torch.manual_seed(request.seed)
-    network = task.build()
+    network = loading.build(task, request.seed)
     if request.init is not None:
         loading.load_into(network, request.init)
     recipe = trainers.make(task.trainer, network, (data.training, data.validation), request)
