@@ -19,42 +19,15 @@ from viewfinder.runtime.report.document import Document, Section
 from viewfinder.task import Task
 from viewfinder.verbs import building
 from viewfinder.verbs import verify as verifying
-from viewfinder.verbs.building import EXPORT, GOLDEN
+from viewfinder.verbs.building import EXPORT, FORMATS, GOLDEN, PRECISIONS, BuildRequest
 from viewfinder.verbs.export import ExportOptions
+
+__all__ = ["FORMATS", "PRECISIONS", "BuildRequest", "BuildResult", "build"]
 
 Progress = Callable[[str], None]
 KIND, SCHEMA_VERSION = "viewfinder-build", 1
-FORMATS = ("onnx", "tflite", "coreml", "executorch")
-PRECISIONS = ("float", "fp16")
 _CACHE = "cache"
 _JOBS = "viewfinder.verbs.building"
-
-
-@dataclass(frozen=True)
-class BuildRequest:
-    """What to build.
-
-    Attributes:
-        model: a shipped name or ``path/to/file.py:TASK``.
-        precisions: each in every format that has it.
-        output: the build's folder; None takes ``build/MODEL``. An earlier build in it is replaced.
-        photos: photographs to verify on; empty takes those of the package.
-        min_psnr: as in `verify.VerifyRequest`.
-        jobs: processes side by side; None takes the cores.
-        command: what the user typed, for report and manifest.
-    """
-
-    model: str
-    weights: str | None = None
-    formats: tuple[str, ...] = FORMATS
-    precisions: tuple[str, ...] = PRECISIONS
-    output: Path | None = None
-    photos: tuple[Path, ...] = ()
-    threads: int = 1
-    min_psnr: float | None = None
-    use_cache: bool = True
-    jobs: int | None = None
-    command: str = ""
 
 
 @dataclass(frozen=True)

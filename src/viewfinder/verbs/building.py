@@ -1,10 +1,10 @@
-"""The steps of a build that run in processes of their own; each is called by its name (see `viewfinder.jobs`)."""
+"""What a build is asked for, and its steps that run in processes of their own, called by name (`viewfinder.jobs`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from viewfinder import artifact, golden, models
 from viewfinder.artifact import Artifact
@@ -15,10 +15,36 @@ from viewfinder.runtime.report.document import Section
 from viewfinder.verbs import verify as verifying
 from viewfinder.verbs.export import ExportOptions, export, write_golden
 
-if TYPE_CHECKING:
-    from viewfinder.verbs.build import BuildRequest
-
 EXPORT, GOLDEN = "export", "golden pictures"
+FORMATS = ("onnx", "tflite", "coreml", "executorch")
+PRECISIONS = ("float", "fp16")
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What to build.
+
+    Attributes:
+        model: a shipped name or ``path/to/file.py:TASK``.
+        precisions: each in every format that has it.
+        output: the build's folder; None takes ``build/MODEL``. An earlier build in it is replaced.
+        photos: photographs to verify on; empty takes those of the package.
+        min_psnr: as in `verify.VerifyRequest`.
+        jobs: processes side by side; None takes the cores.
+        command: what the user typed, for report and manifest.
+    """
+
+    model: str
+    weights: str | None = None
+    formats: tuple[str, ...] = FORMATS
+    precisions: tuple[str, ...] = PRECISIONS
+    output: Path | None = None
+    photos: tuple[Path, ...] = ()
+    threads: int = 1
+    min_psnr: float | None = None
+    use_cache: bool = True
+    jobs: int | None = None
+    command: str = ""
 
 
 def fetch_job(exports: Mapping[str, ExportOptions], options: ExportOptions, path: Path) -> list[str]:
