@@ -14,7 +14,8 @@ from viewfinder.export.lowering.tent import StripTent
 
 FORMS: dict[str, Callable[[Any, StripSizes], nn.Module]] = {"cell": StripCell, "tent": StripTent}
 
-# 1080p, one thread of an EPYC with AVX-512, ms in ONNX Runtime / LiteRT / ExecuTorch (XNNPACK):
+# Prototypes of every form at 1080p, one thread of an EPYC with AVX-512, ms in ONNX Runtime / LiteRT / ExecuTorch
+# (XNNPACK), all measured on one day; `make bench` measures what is shipped:
 #   5-D grid_sample, whole frame      1612 /   - /   -    (does not convert to TFLite, ExecuTorch, Core ML)
 #   a resize per bin, whole frame      359 / 328 / 414    and 1.2 to 2 GB
 #   cell, whole frame                  109 / 140 / 135    and 0.6 to 1.1 GB
