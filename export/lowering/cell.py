@@ -80,7 +80,7 @@ class StripCell(nn.Module):
     ``column_weights[k, s]``. Weights that are inputs let one model serve every strip and every picture width.
 
     The channels of `grid` come in the order of `channel_order`, in which every strip needs them: reordering them in
-    the strip took 4 % of its time in ONNX Runtime, and costs nothing in the layer that makes them.
+    the strip would cost time in each of them, and costs nothing in the layer that makes them.
     """
 
     starts: Tensor

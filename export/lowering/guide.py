@@ -44,8 +44,7 @@ class ProductGuide(nn.Module):
     """The same as two matrix products over all pixels, for CPUs.
 
     ONNX Runtime computes 16 output channels of a convolution where one is wanted, and reorders its memory before and
-    after; TFLite transposes. A whole strip model takes 0.64 (ONNX Runtime) and 0.8 (LiteRT) times as long with
-    products. They are 3-D, as ExecuTorch delegates no others.
+    after; TFLite transposes. The products are 3-D, as ExecuTorch delegates no others.
     """
 
     first: Tensor

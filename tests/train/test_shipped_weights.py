@@ -21,7 +21,10 @@ BARS = {
     ("hdrnet", "local-laplacian", "gb82"): 31.0,
     ("hdrnet", "local-laplacian", "CBSD68"): 33.0,
 }
-"""Least mean PSNR in dB that a release may ship with."""
+"""Least mean PSNR in dB that a release may ship with.
+
+The aim for `hdrnet-luma` on gb82 is 32.0, not reached yet (CHANGELOG, "Known"): raise 31.7 to it with better weights.
+"""
 
 SETS = {"gb82": "ship_gb82_cc0", "CBSD68": "test_cbsd68"}
 DATA = Path(os.environ.get("VIEWFINDER_DATA", Path(__file__).parents[3] / "shared" / "data"))
