@@ -182,7 +182,10 @@ def _mean(values: Map) -> float:
     return float(np.mean(values, dtype=np.float64))
 
 
-_IN_SRGB = "display-referred sRGB, values 0..1 before rounding to 8 bit, whole picture, no crop"
+_IN_SRGB = (
+    "display-referred sRGB, values 0..1 before rounding to 8 bit, whole picture, no crop, photographs as decoded once "
+    "into golden.npz"
+)
 _LATTICE = "every n-th row and column, n the smallest that leaves at most 0.5 megapixels"
 
 METRICS: Mapping[str, Metric] = MappingProxyType(

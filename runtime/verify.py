@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from viewfinder import strata
 from viewfinder.artifact import Artifact
 from viewfinder.errors import BadArtifactError, CheckFailedError, MissingToolError, NotVerifiedError, UsageError
 from viewfinder.measurement import Evidence, Measurement, Report
@@ -18,7 +19,7 @@ from viewfinder.runtime.quantities import DROP, FINITE, OF_FLOAT, Quantity, quan
 if TYPE_CHECKING:
     from viewfinder.golden import Golden, GoldenPhoto
 
-VERSION = 1
+VERSION = 2
 """Raise it when a number could change: stored verifications of another version are measured again."""
 
 Picture = NDArray[np.float32]
@@ -102,7 +103,9 @@ def verify(artifact: Artifact, golden: Golden, setup: Setup, watch: Watcher | No
             rows = [_measure(runner, photo, watch) for photo in golden.photos]
         except (NotVerifiedError, MissingToolError) as error:
             reason = error.message
-    measured = _not_run(golden, reason) if reason is not None else _collect(rows, setup.engine.EVIDENCE)
+    measured = (
+        _not_run(golden, reason) if reason is not None else _collect(rows, setup.engine.EVIDENCE, strata_of(golden))
+    )
     return Report(
         task=artifact.task,
         artifact=artifact.folder.name,
@@ -123,11 +126,18 @@ def _notes(artifact: Artifact, golden: Golden, setup: Setup) -> dict[str, Any]:
         "verifier_version": VERSION,
         "golden_sha256": golden.sha256,
         "photographs": [photo.name for photo in golden.photos],
+        "strata": strata_of(golden),
+        "strata_definitions": dict(strata.DEFINITIONS),
         "threads": setup.threads,
         "weights": artifact.weights,
         "weights_sha256": artifact.weights_sha256,
         **setup.notes,
     }
+
+
+def strata_of(golden: Golden) -> dict[str, str]:
+    """Map every golden photograph to its stratum."""
+    return {photo.name: strata.of(photo.pixels) for photo in golden.photos}
 
 
 @dataclass(frozen=True)
@@ -164,27 +174,29 @@ def _measure(runner: Runner, photo: GoldenPhoto, watch: Watcher | None) -> _Row:
     return _Row(photo.name, 0, values)
 
 
-def _collect(rows: Sequence[_Row], evidence: Evidence) -> list[Measurement]:
-    """Join the numbers of all photographs: the mean and the worst of each quantity."""
+def _collect(rows: Sequence[_Row], evidence: Evidence, kinds: Mapping[str, str]) -> list[Measurement]:
+    """Join the numbers of all photographs: the mean and the worst of each quantity, and the means of the strata."""
     counts = {row.photo: float(row.not_finite) for row in rows}
     what = "NaN and infinite values in the output, sum over all photographs; 1 where the pipeline stopped at the first"
     found = [Measurement(FINITE, sum(counts.values()), "values", evidence, what, per_sample=counts)]
     for quantity in quantities().values():
         samples = {row.photo: row.values[quantity.name] for row in rows if quantity.name in row.values}
         if samples:
-            found += _mean_and_worst(quantity, samples, evidence)
+            shared = {"per_sample": samples, "per_stratum": strata.means(samples, kinds)}
+            found += _mean_and_worst(quantity, evidence, shared)
     return found
 
 
-def _mean_and_worst(quantity: Quantity, samples: Mapping[str, float], evidence: Evidence) -> list[Measurement]:
-    """Make two measurements of one quantity."""
+def _mean_and_worst(quantity: Quantity, evidence: Evidence, shared: Mapping[str, Any]) -> list[Measurement]:
+    """Make two measurements of one quantity; `shared` holds the numbers per sample and per stratum."""
+    samples = shared["per_sample"]
     worst = (min if quantity.higher_is_better else max)(samples, key=lambda photo: samples[photo])
     count = f"{len(samples)} photograph{'s' if len(samples) > 1 else ''}"
 
     def one(name: str, value: float, of: str) -> Measurement:
         """Fill in what both share."""
         text = f"{quantity.definition}; {of} {count}"
-        return Measurement(name, value, quantity.unit, evidence, text, per_sample=samples, worst=worst)
+        return Measurement(name, value, quantity.unit, evidence, text, worst=worst, **shared)
 
     return [
         one(quantity.name, float(np.mean(list(samples.values()))), "mean of"),

@@ -194,11 +194,25 @@ def _numbers(report: Report) -> dict[str, Any]:
         "anchor": _anchor(report),
         "heads": [one.metric for one in means],
         "rows": [(name, [words.number(one.per_sample.get(name), one.unit) for one in means]) for name in photos],
+        "strata": _strata(means, report.notes.get("strata", {})),
         "mean": [words.number(one.value, one.unit) for one in means],
         "notes": [
             (key, json.dumps(value, ensure_ascii=False, sort_keys=True)) for key, value in sorted(report.notes.items())
         ],
     }
+
+
+def _strata(means: Sequence[Measurement], kinds: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """Collect the rows of the strata: ``exposure dark, 2 photographs`` and its means."""
+    names = sorted({name for one in means for name in one.per_stratum})
+    counts = {name: list(kinds.values()).count(name) for name in names}
+    return [
+        (
+            f"{name.replace('=', ' ')}, mean of {counts[name]}",
+            [words.number(one.per_stratum.get(name), one.unit) for one in means],
+        )
+        for name in names
+    ]
 
 
 def _definitions(document: Document) -> list[tuple[str, str]]:

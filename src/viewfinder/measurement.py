@@ -39,6 +39,7 @@ class Measurement:
         unit: ``dB``, ``ms``, ``bytes``, ``1`` ...
         definition: peak, colour space, crop, decoder: what exactly was computed.
         per_sample: sample name to value; `value` is their mean unless the definition says otherwise.
+        per_stratum: kind of sample to the mean over its samples, e.g. ``exposure=dark``; see `viewfinder.strata`.
         worst: name of the worst sample.
         limit_reason: why the limits are what they are, and who set them.
     """
@@ -54,6 +55,7 @@ class Measurement:
     worst: str = ""
     reason: str = ""
     limit_reason: str = ""
+    per_stratum: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:

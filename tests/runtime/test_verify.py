@@ -241,3 +241,21 @@ def test_a_watcher_sees_every_photograph_with_its_comparison(golden: FakeGolden)
     setup = Setup("fake", FakeEngine(), lambda artifact, engine, threads: FakeRunner())
     verify(ARTIFACT, golden, setup, lambda photo, pair: seen.append((photo.name, pair.test.shape)))  # type: ignore[arg-type]
     assert seen == [(photo.name, photo.pixels.shape) for photo in golden.photos]
+
+
+def test_each_stratum_has_its_own_mean() -> None:
+    """What a mean hides stands apart: the dark photograph alone is spoiled, and its stratum says so."""
+    bright = np.clip(data.coffee()[::8, ::8].astype(np.float32) * 1.6, 0, 255).astype(np.uint8)
+    dark = (bright * np.float32(0.2)).astype(np.uint8)
+
+    def spoil(picture: Picture) -> Picture:
+        """Add an error where the inverted picture is bright, that is, to the dark photograph."""
+        return picture + np.float32(0.01) * (picture.mean() > 0.6)
+
+    shots = tuple(FakePhoto(n, p, 1 - p.astype(np.float32) / 255) for n, p in (("night", dark), ("beach", bright)))
+    report = run(FakeGolden(shots), spoil)
+    psnr = named(report)["psnr_vs_float_db"]
+    assert psnr.per_stratum["exposure=dark"] == pytest.approx(40, abs=0.1)
+    assert psnr.per_stratum["exposure=bright"] > 100
+    assert report.notes["strata"] == {"night": "exposure=dark", "beach": "exposure=bright"}
+    assert "0.25" in report.notes["strata_definitions"]["exposure"]

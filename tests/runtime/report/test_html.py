@@ -151,3 +151,14 @@ def test_titles_are_words() -> None:
     assert words.title("psnr_drop_vs_truth_db") == "PSNR lost against truth"
     assert words.short_title("psnr_drop_vs_truth_db") == "PSNR lost against truth, mean"
     assert words.short_title("psnr_vs_float_worst_db") == "PSNR against PyTorch"
+
+
+def test_strata_stand_beside_the_photographs(tmp_path: Path) -> None:
+    """A stratum's mean has a row of its own, with how many photographs it is the mean of."""
+    made = document(tmp_path)
+    section = made.sections[0]
+    numbers = tuple(replace(one, per_stratum={"exposure=dark": 12.3}) for one in section.report.measurements)
+    notes = {"strata": {NAME: "exposure=dark"}}
+    section = replace(section, report=replace(section.report, measurements=numbers, notes=notes))
+    text = re.sub(r"\s+", " ", Page(render(replace(made, sections=(section,)), tmp_path / "pictures")).text)
+    assert "exposure dark, mean of 1 12.3 dB" in text
