@@ -19,7 +19,8 @@ MOST_PIXELS = 250_000
 DEFINITIONS: Mapping[str, str] = MappingProxyType(
     {
         EXPOSURE: "median Rec. 601 luma of the input in display light, 0..1: dark below "
-        f"{DARK}, bright above {BRIGHT}, mid between; taken on every n-th row and column, n the smallest that leaves at most {MOST_PIXELS} pixels"
+        f"{DARK}, bright above {BRIGHT}, mid between; "
+        f"taken on every n-th row and column, n the smallest that leaves at most {MOST_PIXELS} pixels"
     }
 )
 """What each kind of stratum is, to stand beside the numbers."""
