@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,7 +21,7 @@ from viewfinder.runtime.quantities import DROP, FINITE, OF_FLOAT, Quantity, quan
 if TYPE_CHECKING:
     from viewfinder.golden import Golden, GoldenPhoto
 
-VERSION = 2
+VERSION = 3
 """Raise it when a number could change: stored verifications of another version are measured again."""
 
 Picture = NDArray[np.float32]
@@ -131,8 +133,32 @@ def _notes(artifact: Artifact, golden: Golden, setup: Setup) -> dict[str, Any]:
         "threads": setup.threads,
         "weights": artifact.weights,
         "weights_sha256": artifact.weights_sha256,
+        **_origin(artifact, golden),
         **setup.notes,
     }
+
+
+def _origin(artifact: Artifact, golden: Golden) -> dict[str, Any]:
+    """Say what artifact and numbers were made from, so that two reports can tell whether they may be compared."""
+    delegated = [graph.notes["not_delegated"] for graph in artifact.graphs if "not_delegated" in graph.notes]
+    left = {"fallback_ops": sum(sum(one.values()) for one in delegated)} if delegated else {}
+    return {
+        "pixels_sha256": {photo.name: _of_pixels(photo.pixels) for photo in golden.photos},
+        "recipe_sha256": _short_hash(json.dumps(dict(artifact.recipe), sort_keys=True).encode()),
+        "parameters_sha256": _short_hash(json.dumps(dict(artifact.parameters), sort_keys=True).encode()),
+        "made_with": dict(artifact.tools),
+        **left,
+    }
+
+
+def _of_pixels(pixels: NDArray[Any]) -> str:
+    """Hash the pixels of a photograph, with their type and size."""
+    return _short_hash(f"{pixels.dtype.str} {pixels.shape} ".encode() + np.ascontiguousarray(pixels).tobytes())
+
+
+def _short_hash(data: bytes) -> str:
+    """Hash to 16 hexadecimal digits: enough to see that something is not the same, short enough for a page."""
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def strata_of(golden: Golden) -> dict[str, str]:
