@@ -4,45 +4,54 @@ from __future__ import annotations
 
 import os
 import platform
-import signal
-import subprocess
-import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from viewfinder.devices import DeviceInfo, Finished
-from viewfinder.errors import CheckFailedError, MissingToolError
+from viewfinder.devices import DeviceInfo, Finished, Found, Pushed
+from viewfinder.devices._folder import Store, locked
+from viewfinder.devices._running import Bounds, run
+from viewfinder.errors import UsageError
 
 NAME = "host"
 _CPUINFO = Path("/proc/cpuinfo")
 
 
-def info() -> DeviceInfo:
-    """Look at the processor, the memory and the system."""
-    return DeviceInfo(
-        NAME, _cpu(), _cores(), _memory_bytes(), f"{platform.system()} {platform.release()} {platform.machine()}"
-    )
+def found() -> list[Found]:
+    """Return this computer; it is always there."""
+    return [Found(NAME, f"{cpu()}, {cores()} cores, {platform.system()} {platform.machine()}")]
 
 
-def _cpu() -> str:
+def open(detail: str) -> Host:  # noqa: A001 as the standard library's modules do
+    """Return this computer.
+
+    Raises:
+        UsageError: a detail was given; there is only one host.
+    """
+    if detail:
+        raise UsageError(f"there is no device {NAME}:{detail}", f"this computer is called {NAME}")
+    return Host()
+
+
+def cpu() -> str:
     """Name the processor: the kernel knows it on Linux, sysctl on macOS."""
     if _CPUINFO.exists():
         for line in _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.lower().startswith("model name"):
                 return line.partition(":")[2].strip()
     if platform.system() == "Darwin":
-        return run(["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"], timeout_s=10).output.strip()
+        return run(["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"], Bounds(10)).output.strip()
     return platform.processor() or platform.machine()
 
 
-def _cores() -> int:
+def cores() -> int:
     """Count the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def _memory_bytes() -> int | None:
+def memory_bytes() -> int | None:
     """Return the installed memory."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -50,27 +59,32 @@ def _memory_bytes() -> int | None:
         return None
 
 
-def run(argv: Sequence[str], timeout_s: float) -> Finished:
-    """Run a command; see `viewfinder.devices.Device.run`. After a timeout its whole process group is killed."""
-    start = time.monotonic()
-    try:
-        process = subprocess.Popen(
-            list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        )
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise MissingToolError(f"{argv[0]} cannot be started: {reason}", "install it, or give its full path") from error
-    with process:
-        try:
-            output, errors = process.communicate(timeout=timeout_s)
-        except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise CheckFailedError(
-                    f"{argv[0]} was still running after {timeout_s:g} s and was killed",
-                    "allow it more time",
-                    code="timeout",
-                ) from error
-            raise
-    texts = [stream.decode("utf-8", errors="replace") for stream in (output, errors)]
-    return Finished(tuple(argv), process.returncode, texts[0], texts[1], time.monotonic() - start)
+class Host:
+    """See `viewfinder.devices.Device`."""
+
+    name = NAME
+
+    def __init__(self) -> None:
+        """Name its folder."""
+        self._store = Store(NAME)
+
+    def info(self) -> DeviceInfo:
+        """Look at the processor, the memory and the system."""
+        system = f"{platform.system()} {platform.release()} {platform.machine()}"
+        return DeviceInfo(NAME, cpu(), cores(), memory_bytes(), system)
+
+    def push(self, source: Path) -> Pushed:
+        """Copy into the device's folder, as other devices do, so that what works here works there."""
+        return self._store.push(source)
+
+    def pull(self, name: str, target: Path) -> None:
+        """Copy out of the work folder."""
+        self._store.pull(name, target)
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> Finished:
+        """Run a command in the work folder."""
+        return run(argv, Bounds(timeout_s, self._store.work))
+
+    def lock(self, wait_s: float = 0.0) -> AbstractContextManager[None]:
+        """Keep other measurements off this computer."""
+        return locked(NAME, wait_s)

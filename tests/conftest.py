@@ -30,3 +30,29 @@ def process_state() -> Iterator[None]:
         yield
     logging.disable(level)
     signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture(scope="session")
+def shared_userland(request: pytest.FixtureRequest) -> Path:
+    """Set the ARM64 userland up once, in VIEWFINDER_ARM64_CACHE or pytest's own cache, where the next session finds it.
+
+    Tests that use it carry the marker ``arm64``.
+    """
+    from viewfinder.devices import userland
+    from viewfinder.devices._folder import locked
+
+    reason, remedy = userland.missing()
+    if reason:
+        pytest.skip(f"{reason}: {remedy}")
+    cache = os.environ.get("VIEWFINDER_ARM64_CACHE") or str(request.config.cache.mkdir("arm64"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VIEWFINDER_CACHE", cache)
+        with locked("arm64-setup", wait_s=300):  # several workers begin at the same time
+            return userland.install(lambda _line: None).folder
+
+
+@pytest.fixture
+def arm64(own_cache: Path, shared_userland: Path) -> None:
+    """Offer the emulated boards in a cache that is the test's own otherwise."""
+    (own_cache / "devices").mkdir()
+    (own_cache / "devices" / shared_userland.name).symlink_to(shared_userland)
