@@ -52,6 +52,31 @@ class InOrder(nn.Module):
         return grid.index_select(1, self.order)
 
 
+class Prepared(nn.Module):
+    """A coefficient network whose grid comes as the strips need it, so that it is made once and not in every strip.
+
+    ``forward(lowres) -> grid [1, cells, (cells + 1) * 12 * 2 * bins]``: for each row of the grid and each pair of
+    neighbouring columns (the first and the last repeated), the twelve values ordered by input channel first, and for
+    each the steps from bin to bin: one half in the left column, the other half how much larger they are in the right one.
+    Strips of 12 to 16 rows, which prepared it themselves, took 6 to 9 ms more of 50 to 80 at 1080p.
+    """
+
+    def __init__(self, coefficients: Any, sizes: StripSizes) -> None:
+        """Wrap a network with the output ``[1, bins * 12, cells, cells]``."""
+        super().__init__()
+        self.network, self.sizes = in_order(coefficients, sizes.bins), sizes
+
+    def forward(self, lowres: Tensor) -> Tensor:
+        """Predict the grid and arrange it."""
+        size = self.sizes
+        grid = self.network(lowres).reshape(size.grid[1], -1)
+        flat = grid.permute(1, 0).reshape(size.cells, size.cells, 12, size.bins)
+        table = torch.cat([flat[..., :1], flat[..., 1:] - flat[..., :-1]], 3) * (1.0 / RAMP)
+        wide = torch.cat([table[:, :1], table, table[:, -1:]], 1)
+        left = wide[:, :-1]
+        return torch.cat([left, wide[:, 1:] - left], 3).reshape(size.prepared)
+
+
 def in_order(coefficients: Any, bins: int) -> nn.Module:
     """Return a coefficient network whose grid has the channels in the order of `channel_order`.
 
@@ -72,41 +97,28 @@ def in_order(coefficients: Any, bins: int) -> nn.Module:
 class StripCell(nn.Module):
     """Slice and apply on one strip of rows.
 
-    ``forward(grid [1, bins * 12, cells, cells], row_weights [rows, cells], column_weights [cells + 1, cell_width],
-    image [1, 3, rows, width]) -> enhanced [1, 3, rows, width]``, not clipped.
+    ``forward(grid [1, cells, (cells + 1) * 12 * 2 * bins] of `Prepared`, row_weights [rows, cells], column_weights
+    [cells + 1, cell_width], image [1, 3, rows, width]) -> enhanced [1, 3, rows, width]``, not clipped.
 
     The picture is padded by ``cell_width // 2`` slots on the left and the rest of a cell on the right; slot ``s`` of
     cell ``k`` mixes the grid columns ``k - 1`` and ``k`` (clamped to the grid), the right one with the weight
     ``column_weights[k, s]``. Weights that are inputs let one model serve every strip and every picture width.
-
-    The channels of `grid` come in the order of `channel_order`, in which every strip needs them: reordering them in
-    the strip would cost time in each of them, and costs nothing in the layer that makes them.
     """
 
     starts: Tensor
 
-    def __init__(self, guide: Any, sizes: StripSizes) -> None:
-        """Take the network's guide, a module from ``[1, 3, H, W]`` to ``[1, 1, H, W]``."""
+    def __init__(self, guide: Any, sizes: StripSizes, *, sums: bool = False) -> None:
+        """Take the network's guide, a module from ``[1, 3, H, W]`` to ``[1, 1, H, W]``.
+
+        With `sums`, guide and colour matrices end in sums over an axis, which XNNPACK in LiteRT does in one pass;
+        without, in products and in four slices, which is faster where such a sum is slow (ONNX Runtime) or is left to a
+        slow kernel (ExecuTorch).
+        """
         super().__init__()
-        self.position, self.sizes = guides.lower(guide, sizes.bins, RAMP, products=True), sizes
+        self.position = guides.lower(guide, sizes.bins, RAMP, "sums" if sums else "products")
+        self.sizes, self.sums = sizes, sums
         starts = torch.tensor([_ALWAYS, *range(sizes.bins - 1)]) * RAMP
         self.register_buffer("starts", starts.reshape(1, 1, -1, 1))
-
-    def matrices(self, grid: Tensor, row_weights: Tensor) -> Tensor:
-        """Mix the grid's rows: ``[rows * (cells + 1), 12, 2 * bins]``, a product's left operand per row and cell.
-
-        The twelve are ordered by input channel first. Of the last axis, one half holds the steps from bin to bin in
-        the left column of the grid, the other half how much larger they are in the right column.
-        """
-        size = self.sizes
-        flat = grid.reshape(size.grid[1], -1).permute(1, 0).reshape(size.cells, size.cells, 12, size.bins)
-        table = torch.cat([flat[..., :1], flat[..., 1:] - flat[..., :-1]], 3)
-        wide = torch.cat([table[:, :1], table, table[:, -1:]], 1)
-        left = wide[:, :-1]
-        pairs = torch.cat([left, wide[:, 1:] - left], 3).reshape(1, size.cells, -1)
-        # A 3-D product: with 4-D operands ExecuTorch copies them whole and leaves the product to a slow kernel.
-        mixed = torch.bmm(row_weights[None] * (1.0 / RAMP), pairs)
-        return mixed.reshape(size.rows * (size.cells + 1), 12, 2 * size.bins)
 
     def features(self, column_weights: Tensor, image: Tensor, sides: tuple[int, int]) -> Tensor:
         """Weigh the steps of both grid columns for every slot: ``[rows * (cells + 1), 2 * bins, cell_width]``."""
@@ -122,13 +134,23 @@ class StripCell(nn.Module):
         left = size.cell_width // 2
         sides = (left, size.cell_width - left)
         colour = F.pad(image, sides).reshape(3, size.rows, size.cells + 1, size.cell_width).permute(1, 2, 0, 3)
-        mixed = torch.bmm(self.matrices(grid, row_weights), self.features(column_weights, image, sides))
-        mixed = mixed.reshape(size.rows, size.cells + 1, 12, size.cell_width)
-        enhanced = (
-            mixed[:, :, 0:3] * colour[:, :, 0:1]
-            + mixed[:, :, 3:6] * colour[:, :, 1:2]
-            + mixed[:, :, 6:9] * colour[:, :, 2:3]
-            + mixed[:, :, 9:12]
-        )
+        # 3-D products: with 4-D operands ExecuTorch copies them whole and leaves the product to a slow kernel.
+        rows = torch.bmm(row_weights[None], grid).reshape(size.rows * (size.cells + 1), 12, 2 * size.bins)
+        matrices = torch.bmm(rows, self.features(column_weights, image, sides))
+        enhanced = (_apply_by_sum if self.sums else _apply_by_slices)(matrices, colour)
         padded = enhanced.permute(2, 0, 1, 3).reshape(1, 3, size.rows, -1)
         return padded[:, :, :, left : left + size.width]
+
+
+def _apply_by_slices(matrices: Tensor, colour: Tensor) -> Tensor:
+    """Apply ``[rows * cells, 12, N]``, input channel first, to colours ``[rows, cells, 3, N]``."""
+    each = matrices.reshape(*colour.shape[:2], 12, -1)
+    scaled = each[:, :, 0:3] * colour[:, :, 0:1] + each[:, :, 3:6] * colour[:, :, 1:2]
+    return scaled + each[:, :, 6:9] * colour[:, :, 2:3] + each[:, :, 9:12]
+
+
+def _apply_by_sum(matrices: Tensor, colour: Tensor) -> Tensor:
+    """Do the same as one product with the colour and a channel of ones, and one sum."""
+    rows, cells, _, width = colour.shape
+    with_ones = torch.cat([colour, colour.new_ones(rows, cells, 1, width)], 2).reshape(-1, 4, 1, width)
+    return (matrices.reshape(-1, 4, 3, width) * with_ones).sum(1).reshape(rows, cells, 3, width)

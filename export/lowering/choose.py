@@ -12,8 +12,6 @@ from viewfinder.export.lowering.cell import StripCell
 from viewfinder.export.lowering.sizes import StripSizes
 from viewfinder.export.lowering.tent import StripTent
 
-FORMS: dict[str, Callable[[Any, StripSizes], nn.Module]] = {"cell": StripCell, "tent": StripTent}
-
 # Prototypes of every form at 1080p, one thread of an EPYC with AVX-512, ms in ONNX Runtime / LiteRT / ExecuTorch
 # (XNNPACK), all measured on one day; `make bench` measures what is shipped:
 #   5-D grid_sample, whole frame      1612 /   - /   -    (does not convert to TFLite, ExecuTorch, Core ML)
@@ -22,6 +20,28 @@ FORMS: dict[str, Callable[[Any, StripSizes], nn.Module]] = {"cell": StripCell, "
 #   ramps and matrix products, 8 rows  102 /  78 /  85
 #   cell, strips of 24 rows             64 /  67 /  56    and 25 to 40 MB: the cell form wins in every runtime
 _BY_FORMAT = {"onnx": "cell", "tflite": "cell", "executorch": "cell", "coreml": "cell"}
+
+_ENDS_IN_SUMS = frozenset({"tflite"})
+"""Formats whose cell form sums over an axis: 43 against 49 ms (luma guide) and 59 against 80 ms (curves) in LiteRT, but
+150 against 69 ms (curves) in ONNX Runtime; ExecuTorch does not delegate such sums."""
+
+_STRIP_ROWS = {"tflite": 16}
+_OTHER_STRIP_ROWS = 12
+"""Rows of a strip. Of 6 to 24, these were the fastest at 1080p on one thread (L2 cache: 1 MB); in LiteRT, 16 rows also
+gain most from a second thread: 1.65 times, against 1.5 with 12."""
+
+
+def _cell(guide: Any, sizes: StripSizes, file_format: str) -> nn.Module:
+    """Make the cell form for a format."""
+    return StripCell(guide, sizes, sums=file_format in _ENDS_IN_SUMS)
+
+
+def _tent(guide: Any, sizes: StripSizes, _file_format: str) -> nn.Module:
+    """Make the tent form."""
+    return StripTent(guide, sizes)
+
+
+FORMS: dict[str, Callable[[Any, StripSizes, str], nn.Module]] = {"cell": _cell, "tent": _tent}
 
 # NPU compilers split the graph at ABS and MIN, and int8 TFLite leaves both in float; the tent form has neither.
 _BY_PROCESSOR = {"cpu": "cell", "npu": "tent"}
@@ -34,3 +54,8 @@ def form_for(form: str, file_format: str, processor: str = "cpu") -> str:
     if form not in FORMS:
         raise UsageError(f"there is no slice form {form!r}", f"choose auto or one of: {', '.join(FORMS)}")
     return form
+
+
+def strip_rows(file_format: str) -> int:
+    """Return how many rows a strip has in a format, unless somebody asks for another number."""
+    return _STRIP_ROWS.get(file_format, _OTHER_STRIP_ROWS)

@@ -35,6 +35,11 @@ class StripSizes:
         return (1, self.bins * MATRIX_VALUES, self.cells, self.cells)
 
     @property
+    def prepared(self) -> tuple[int, int, int]:
+        """Shape of the grid as the cell form's strips take it: ``[1, cells, (cells + 1) * 12 * 2 * bins]``."""
+        return (1, self.cells, (self.cells + 1) * MATRIX_VALUES * 2 * self.bins)
+
+    @property
     def image(self) -> tuple[int, int, int, int]:
         """Shape of one strip of the picture."""
         return (1, 3, self.rows, self.width)

@@ -18,8 +18,6 @@ from viewfinder.export.request import Cut, ExportRequest, Graph
 from viewfinder.task import Task, TensorSpec
 
 DEFAULT_WIDTH = 1920
-DEFAULT_STRIP_ROWS = 12
-"""Of 8, 12 and 24 rows at 1080p, fastest in ONNX Runtime and level with 8 in LiteRT."""
 
 _REFERENCE_PIXELS = 1 << 18
 """Pixels enhanced at once by the reference; bounds the guide's 48 channels and the matrices' 12."""
@@ -35,7 +33,8 @@ def cut(task: Task, network: Any, request: ExportRequest) -> Cut:
             )
     sizes = _sizes(task, network, request)
     form = choose.form_for(request.form, request.format)
-    coefficients, strip = _coefficients(network, sizes, form), _strip(network, sizes, form)
+    coefficients = _coefficients(network, sizes, form)
+    strip = _strip(sizes, form, choose.FORMS[form](network.guide, sizes, request.format))
     parameters = {
         "form": form,
         "lowres": network.shape.lowres,
@@ -52,7 +51,7 @@ def _sizes(task: Task, network: Any, request: ExportRequest) -> StripSizes:
     """Take the sizes asked for, else the task's, else the defaults."""
     options = task.pipeline_options
     width = request.width or int(options.get("width", DEFAULT_WIDTH))
-    rows = request.strip_rows or int(options.get("strip_rows", DEFAULT_STRIP_ROWS))
+    rows = request.strip_rows or int(options.get("strip_rows", choose.strip_rows(request.format)))
     cells = int(network.shape.cells)
     if width % cells:
         raise UsageError(
@@ -66,19 +65,22 @@ def _coefficients(network: Any, sizes: StripSizes, form: str) -> Graph:
     """Cut out the network that sees the whole picture, squeezed to a square."""
     side = int(network.shape.lowres)
     lowres = TensorSpec("lowres", (1, 3, side, side), meaning="the whole picture, squeezed to a square (antialiased)")
-    module = cell.in_order(network.coefficients, sizes.bins) if form == "cell" else network.coefficients
+    module = cell.Prepared(network.coefficients, sizes) if form == "cell" else network.coefficients
     return Graph("coefficients", module, (torch.rand(lowres.shape),), (lowres,), (_grid(sizes, form),))
 
 
 def _grid(sizes: StripSizes, form: str) -> TensorSpec:
     """Describe the tensor that passes between the two graphs."""
-    order = "(in * 3 + out) * bins + bin" if form == "cell" else "bin * 12 + out * 4 + in"
-    return TensorSpec("grid", sizes.grid, value_range=None, colour_space=None, meaning=f"colour matrices, {order}")
+    shape, meaning = (
+        (sizes.prepared, "colour matrices by grid row, then pair of columns, in * 3 + out, left and right less left, bin")
+        if form == "cell"
+        else (sizes.grid, "colour matrices, bin * 12 + out * 4 + in")
+    )
+    return TensorSpec("grid", shape, value_range=None, colour_space=None, meaning=meaning)
 
 
-def _strip(network: Any, sizes: StripSizes, form: str) -> Graph:
-    """Lower the guide, the slicing and the colour matrices."""
-    module = choose.FORMS[form](network.guide, sizes)
+def _strip(sizes: StripSizes, form: str, module: Any) -> Graph:
+    """Describe the lowered guide, slicing and colour matrices."""
     inputs = (
         _grid(sizes, form),
         _weights("row_weights", (sizes.rows, sizes.cells), "bilinear weights of the grid's rows for each row"),

@@ -10,7 +10,7 @@ from tests.export.networks import ROWS, SMALL, WIDTH, lively, photograph, planes
 
 from viewfinder.errors import UsageError
 from viewfinder.export.lowering import choose, gridsample, guide
-from viewfinder.export.lowering.cell import InOrder, StripCell, channel_order, in_order
+from viewfinder.export.lowering.cell import InOrder, Prepared, StripCell, channel_order, in_order
 from viewfinder.export.lowering.half import HalfInside
 from viewfinder.export.lowering.sizes import StripSizes
 from viewfinder.export.lowering.tent import StripTent
@@ -23,12 +23,13 @@ TOLERANCE = 1e-5
 
 
 def run(module):
-    """Make a strip model callable with numpy arrays by name."""
+    """Make a strip model callable with numpy arrays by name; it gets the grid prepared."""
+    prepare = Prepared(torch.nn.Identity(), module.sizes)
 
     def strip(inputs):
         names = ("row_weights", "column_weights", "image")
-        grid = torch.from_numpy(inputs["grid"])[:, channel_order(inputs["grid"].shape[1] // 12)]
         with torch.no_grad():
+            grid = prepare(torch.from_numpy(inputs["grid"]))
             return module(grid, *(torch.from_numpy(inputs[name]) for name in names)).numpy()
 
     return strip
@@ -59,15 +60,16 @@ def test_gridsample_equals_training(kind):
     assert np.abs(plain(network, grid, image) - trained).max() <= TOLERANCE
 
 
+@pytest.mark.parametrize("sums", [False, True])
 @pytest.mark.parametrize("kind", sorted(GUIDES))
 @pytest.mark.parametrize(
     ("height", "width"), [(48, 64), (23, 64), (30, 63), (19, 41), (7, 1), (1, 9), (5, 150), (13, 65)]
 )
-def test_cell_form_equals_gridsample(kind, height, width):
+def test_cell_form_equals_gridsample(kind, height, width, sums):
     """At the native width, at others through the column map, and in the first, middle and last strips."""
     network, image = lively(kind), planes(photograph(height, width))
     grid = grid_of(network, image)
-    module = StripCell(network.guide, SIZES)
+    module = StripCell(network.guide, SIZES, sums=sums)
     found = strips.enhance(run(module), grid.numpy(), image.numpy(), (SMALL.cells, ROWS, WIDTH))
     assert np.abs(found - plain(network, grid, image)).max() <= TOLERANCE
 
@@ -106,15 +108,15 @@ def test_tent_form_has_no_forbidden_operators():
     assert not used & {"abs", "minimum", "maximum", "clamp", "clamp_min", "clamp_max", "min", "max", "hardtanh"}
 
 
-@pytest.mark.parametrize("products", [False, True])
+@pytest.mark.parametrize("lowered", sorted(guide.KINDS))
 @pytest.mark.parametrize("kind", ["curves", "luma"])
-def test_folded_guide_equals_guide(kind, products):
+def test_folded_guide_equals_guide(kind, lowered):
     """Folding and merging keep the guide on pictures: black, white and a photograph."""
     network = lively(kind)
     image = torch.cat([planes(photograph(20, 30)), torch.zeros(1, 3, 20, 30), torch.ones(1, 3, 20, 30)], 2)
     with torch.no_grad():
         expected = network.guide(image)
-        position = guide.lower(network.guide, 8, 6.0, products=products)(image)
+        position = guide.lower(network.guide, 8, 6.0, lowered)(image)
         found = ((position / 6.0 + 0.5) / 8.0).clamp(0.0, 1.0)
     assert (found - expected).abs().max() <= TOLERANCE
 
@@ -134,6 +136,13 @@ def test_settled_channels_are_merged():
 
     assert merged[0].shape[0] == 2
     assert (evaluate(merged) - evaluate(pointwise)).abs().max() <= TOLERANCE
+
+
+def test_guide_without_weights_is_constant():
+    """Sums stay defined where every second weight is zero: the position is the offset everywhere."""
+    pointwise = (torch.ones(2, 3, 1, 1), torch.tensor([-1.0, -0.5]), torch.zeros(1, 2, 1, 1), torch.tensor([0.5]))
+    found = guide.SummedGuide(pointwise, 8)(planes(photograph(4, 5)))
+    assert torch.equal(found, torch.full((1, 1, 4, 5), 3.5))
 
 
 def test_channels_are_reordered_in_the_last_layer():
@@ -165,6 +174,10 @@ def test_form_is_chosen_by_target():
     assert choose.form_for("tent", "onnx") == "tent"
     with pytest.raises(UsageError, match="cell, tent"):
         choose.form_for("hat", "onnx")
+    made = {name: choose.FORMS["cell"](lively().guide, SIZES, name) for name in ("tflite", "onnx")}
+    assert made["tflite"].sums
+    assert not made["onnx"].sums
+    assert choose.strip_rows("tflite") > choose.strip_rows("onnx")
 
 
 @pytest.mark.slow
