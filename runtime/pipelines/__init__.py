@@ -1,6 +1,7 @@
 """How a photograph passes through the graphs of an artifact: a module per pipeline, named as `Task.pipeline` says.
 
-Each module has ``rows(artifact, graphs) -> Rows``. numpy only; what runs a graph comes from ``runtime/engines``.
+Each module has ``rows(artifact, graphs) -> Rows`` and ``borders(artifact, height, width)``. numpy only; what runs a
+graph comes from ``runtime/engines``.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ from viewfinder.runtime.pipelines.runner import PhotoRunner, Rows
 Graph = Callable[[Mapping[str, NDArray[np.float32]]], Mapping[str, NDArray[np.float32]]]
 """A graph ready to run: arrays by input name to arrays by output name."""
 
-__all__ = ["Graph", "PhotoRunner", "Rows", "assemble", "names", "open"]
+__all__ = ["Graph", "PhotoRunner", "Rows", "assemble", "borders", "names", "open"]
 
 
 def names() -> list[str]:
@@ -46,11 +48,21 @@ def open(artifact: Artifact, engine: str | Engine, threads: int = 1) -> PhotoRun
 
 def assemble(artifact: Artifact, graphs: Mapping[str, Graph]) -> PhotoRunner:
     """Join loaded graphs as the artifact's pipeline says."""
+    rows: Rows = _module(artifact).rows(artifact, graphs)
+    return PhotoRunner(rows)
+
+
+def borders(artifact: Artifact, height: int, width: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return where the pieces meet in which `artifact` computes a picture: first rows and columns behind a border."""
+    found: tuple[tuple[int, ...], tuple[int, ...]] = _module(artifact).borders(artifact, height, width)
+    return found
+
+
+def _module(artifact: Artifact) -> ModuleType:
+    """Import the artifact's pipeline."""
     if artifact.pipeline not in names():  # before it becomes a module's name: a manifest is untrusted
         raise BadArtifactError(
             f"{artifact.folder} needs the pipeline {artifact.pipeline!r}; known are {', '.join(names())}",
             "use the viewfinder that made it, or export the model again",
         )
-    module = importlib.import_module(f"{__name__}.{artifact.pipeline}")
-    rows: Rows = module.rows(artifact, graphs)
-    return PhotoRunner(rows)
+    return importlib.import_module(f"{__name__}.{artifact.pipeline}")

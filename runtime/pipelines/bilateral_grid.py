@@ -183,3 +183,10 @@ def _sizes(artifact: Artifact) -> Sizes:
 def rows(artifact: Artifact, graphs: Mapping[str, Graph]) -> Rows:
     """Make the pipeline for `artifact` from its loaded graphs ``coefficients`` and ``strip``."""
     return GridRows(artifact, graphs)
+
+
+def borders(artifact: Artifact, height: int, width: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the first row behind each border of strips, and the first column behind each border of cells."""
+    sizes = _sizes(artifact)
+    cell = np.ceil(positions(width, sizes.cells)).clip(0, sizes.cells)
+    return tuple(range(sizes.rows, height, sizes.rows)), tuple(int(x) + 1 for x in np.flatnonzero(np.diff(cell)))

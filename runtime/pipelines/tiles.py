@@ -89,3 +89,10 @@ def _tile(artifact: Artifact) -> tuple[int, int]:
 def rows(artifact: Artifact, graphs: Mapping[str, Graph]) -> Rows:
     """Make the pipeline for `artifact` from its loaded graph ``model``."""
     return TileRows(artifact, graphs)
+
+
+def borders(artifact: Artifact, height: int, width: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the first row and the first column behind each border of tiles' cores, in pixels of the input."""
+    halo = parameters.size(artifact, "halo", smallest=0)
+    rows, columns = (max(1, side - 2 * halo) for side in _tile(artifact))
+    return tuple(range(rows, height, rows)), tuple(range(columns, width, columns))

@@ -30,21 +30,32 @@ class Section:
     Attributes:
         files: of the artifact: name, file, sha256, size_bytes.
         pictures: photograph to the files and captions that `panels.draw` returned, relative to ``pictures/``.
+        probes: of `viewfinder probe`: each chart's name, title, what it looks for, its metrics, pictures and curves.
+        parting: of `viewfinder bisect`: where two artifacts part, the table of tensors, and crops.
     """
 
     report: Report
     files: tuple[Mapping[str, Any], ...] = ()
     pictures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    probes: tuple[Mapping[str, Any], ...] = ()
+    parting: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the section as JSON data."""
-        return {**self.report.to_dict(), "files": [dict(one) for one in self.files], "pictures": dict(self.pictures)}
+        """Return the section as JSON data; what only some verbs fill stands there only when it is filled."""
+        more = {"probes": [dict(one) for one in self.probes], "parting": dict(self.parting)}
+        return {
+            **self.report.to_dict(),
+            "files": [dict(one) for one in self.files],
+            "pictures": dict(self.pictures),
+            **{key: value for key, value in more.items() if value},
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Section:
         """Read a section that `to_dict` made."""
-        rest = {key: value for key, value in data.items() if key not in {"files", "pictures"}}
-        return cls(Report.from_dict(rest), tuple(data["files"]), data["pictures"])
+        rest = {key: value for key, value in data.items() if key not in {"files", "pictures", "probes", "parting"}}
+        more = {"probes": tuple(data.get("probes", ())), "parting": data.get("parting", {})}
+        return cls(Report.from_dict(rest), tuple(data["files"]), data["pictures"], **more)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from viewfinder.measurement import Evidence, Measurement, Report, Verdict
 from viewfinder.runtime.metrics import METRICS
 from viewfinder.runtime.quantities import FINITE, quantities
-from viewfinder.runtime.report import words
+from viewfinder.runtime.report import charts, words
 from viewfinder.runtime.report.panels import MAGMA
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def render(document: Document, pictures: Path) -> str:
         gates=_gates(document.sections),
         rows=[_summary_row(section) for section in document.sections],
         photographs=[_photograph(document, photo, pictures) for photo in shown],
+        charts=charts.groups(document.sections, lambda file: _embedded(pictures, file), _anchor),
         left_out=len(document.photographs) - len(shown),
         numbers=[_numbers(section.report) for section in document.sections],
         definitions=_definitions(document),
@@ -70,7 +71,10 @@ def _sentence(document: Document) -> str:
     told = [f"{counts[Verdict.PASS]} of {total} artifact{'s' if total != 1 else ''} passed every limit"]
     told += [f"{counts[Verdict.FAIL]} failed"] if counts[Verdict.FAIL] else []
     told += [f"{counts[Verdict.NOT_RUN]} could not be verified here"] if counts[Verdict.NOT_RUN] else []
-    return f"{', '.join(told)}, on {photos} photograph{'s' if photos != 1 else ''}."
+    drawn = max((len(section.probes) for section in document.sections), default=0)
+    seen = [f"{photos} photograph{'s' if photos != 1 else ''}"] if photos or not drawn else []
+    seen += [f"{drawn} chart{'s' if drawn != 1 else ''}"] if drawn else []
+    return f"{', '.join(told)}, on {' and '.join(seen)}."
 
 
 def _gates(sections: Sequence[Section]) -> list[str]:
@@ -79,7 +83,7 @@ def _gates(sections: Sequence[Section]) -> list[str]:
         one.metric
         for section in sections
         for one in section.report.measurements
-        if one.minimum is not None or one.maximum is not None
+        if (one.minimum is not None or one.maximum is not None) and not charts.of_probe(one)
     ]
     if _finite(sections):
         found = [name for name in found if name != FINITE]
@@ -103,6 +107,7 @@ def _summary_row(section: Section) -> dict[str, Any]:
         "cells": {one.metric: _cell(one) for one in report.measurements},
         "reasons": reasons,
         "files": section.files,
+        "charts": charts.tally(section),
         "cached": report.notes.get("reused", False),
     }
 
@@ -220,7 +225,7 @@ def _definitions(document: Document) -> list[tuple[str, str]]:
     found: dict[str, str] = {}
     for section in document.sections:
         for one in section.report.measurements:
-            if one.definition and (one.metric in quantities() or one.metric.startswith("values")):
+            if one.definition and (one.metric in quantities() or one.metric == FINITE or charts.of_probe(one)):
                 found.setdefault(one.metric, one.definition)
     return list(found.items())
 

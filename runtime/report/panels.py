@@ -23,6 +23,8 @@ CROP = 128
 """Side of the crops in pixels."""
 MAX_FACTOR = 256
 """Largest amplification: beyond it, less than 1/256 (one 8-bit step) would look like a defect."""
+LARGEST_PNG = 120_000
+"""Bytes: a smooth chart is far smaller, and must not be banded by JPEG."""
 FLIP_SCALES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 MAGMA = (
     "#000004", "#180f3d", "#440f76", "#721f81", "#9e2f7f", "#cd4071", "#f1605d", "#fd9668", "#feca8d", "#fcfdbf",
@@ -126,6 +128,31 @@ def _enlarged(pixels: NDArray[Any], scale: int) -> Picture:
     """Return the input in 0..1, each pixel `scale` times in both directions, to fit an enlarged output."""
     picture = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
     return picture if scale == 1 else np.repeat(np.repeat(picture, scale, 0), scale, 1)
+
+
+def save_exact(picture: NDArray[Any], path: Path) -> str:
+    """Write a picture unscaled: as PNG, or, where that takes more than `LARGEST_PNG` (noise), as JPEG."""
+    from PIL import Image
+
+    target = path.with_suffix(".png")
+    Image.fromarray(np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8), "RGB").save(target, "PNG", optimize=True)
+    if target.stat().st_size <= LARGEST_PNG:
+        return target.name
+    target.unlink()
+    return save_photo(picture, path.with_suffix(".jpg"))
+
+
+def draw_chart(chart: Picture, own: Picture, output: Picture, folder: Path, stem: str) -> dict[str, Any]:
+    """Draw a chart ``[H, W, 3]``, float's output of it, the artifact's, and their amplified difference.
+
+    Returns:
+        The files by kind, and the amplification.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    factor = amplification(output - own)
+    pictures = {"chart": chart, "float": own, "artifact": output, "difference": amplified(output - own, factor)}
+    files = {kind: save_exact(picture, folder / f"{stem}-{kind}.png") for kind, picture in pictures.items()}
+    return {**files, "difference_factor": factor}
 
 
 def draw(pair: Comparison, pixels: NDArray[Any], folder: Path, stem: str, *, side: int) -> dict[str, Any]:

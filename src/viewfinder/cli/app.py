@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import viewfinder
-from viewfinder.cli import cache, checking, looking, making, training
+from viewfinder.cli import cache, checking, looking, looking_closer, making, training
 
 app = typer.Typer(
     name="viewfinder",
@@ -22,6 +22,7 @@ making.add_to(app)
 training.add_to(app)
 checking.add_to(app)
 looking.add_to(app)
+looking_closer.add_to(app)
 cache.add_to(app)
 
 

@@ -67,7 +67,7 @@ def verify(
         golden=golden,
         threads=threads,
         min_psnr=min_psnr,
-        limits=tuple(map(_limit, limits or ())),
+        limits=tuple(map(limit, limits or ())),
         output=output,
         weights=weights,
         precision=precision,
@@ -80,7 +80,7 @@ def verify(
     return Outcome(verified.to_dict(), results.verified(verified), verified.exit_code)
 
 
-def _limit(text: str) -> Limit:
+def limit(text: str) -> Limit:
     """Read ``METRIC=LOW:HIGH``; either bound may be left out."""
     metric, _, bounds = text.partition("=")
     low, colon, high = bounds.partition(":")

@@ -101,7 +101,7 @@ def verify(request: VerifyRequest, progress: Progress | None = None) -> VerifyRe
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="viewfinder-verify-")))
         folders = _artifacts(request, work, say)
         made = [artifact.load(folder) for folder in folders]
-        chosen = [one for one in made if _fits(one, request.engine)]
+        chosen = [one for one in made if fits(one, request.engine)]
         if not chosen:
             raise UsageError(
                 f"{request.subject} has no artifact for the engine {request.engine}; it has "
@@ -143,7 +143,7 @@ def _format_of(engine: str) -> str:
     return engines.load(engine).FORMAT
 
 
-def _fits(made: Artifact, engine: str | None) -> bool:
+def fits(made: Artifact, engine: str | None) -> bool:
     """Tell whether an engine is for the artifact's format."""
     return engine is None or _format_of(engine) == made.format
 
