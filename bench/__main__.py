@@ -13,8 +13,8 @@ from bench.figures import Figure, Table, context
 MODEL = "hdrnet"
 LUMA_ALONE = f"{Path(__file__).parent / 'luma_alone.py'}:TASK"
 STAGES = {"slice form": LUMA_ALONE, "hdrnet-luma strips": "hdrnet-luma", "hdrnet strips": "hdrnet"}
-"""What is compared with 5-D GridSample, guide and all on both sides. The bound is one for slicing; the guides, which no
-form of slicing makes cheaper, are shown beside it: one channel, luma's 10 trained ones, the 40 of the paper's curves."""
+"""What is compared with 5-D GridSample, with the same guide on both sides: one channel of luma, luma's 10 trained
+channels, the 40 of the paper's curves. No form of slicing makes a guide cheaper."""
 
 ENGINES = {"tflite": "litert", "onnx": "onnxruntime", "executorch": "executorch"}
 

@@ -72,7 +72,10 @@ def _coefficients(network: Any, sizes: StripSizes, form: str) -> Graph:
 def _grid(sizes: StripSizes, form: str) -> TensorSpec:
     """Describe the tensor that passes between the two graphs."""
     shape, meaning = (
-        (sizes.prepared, "colour matrices by grid row, then pair of columns, in * 3 + out, left and right less left, bin")
+        (
+            sizes.prepared,
+            "colour matrices by grid row, then pair of columns, in * 3 + out, left and right less left, bin",
+        )
         if form == "cell"
         else (sizes.grid, "colour matrices, bin * 12 + out * 4 + in")
     )
