@@ -58,8 +58,8 @@ def best_ms(call: Callable[[], Any]) -> float:
 def strips(folder: str, engine: str, threads: int, size: str) -> Callable[[], Any]:
     """Return the slice stage of an artifact over a whole picture: guide, slice and apply, strip by strip.
 
-    The strips are cut before, as the plain form's picture is made before: what is timed are the calls of the engine with
-    the copies that it makes itself. `whole_photo` times everything.
+    The strips are cut before, as the plain form's picture is made before: what is timed are the calls of the engine
+    with the copies that it makes itself. `whole_photo` times everything.
     """
     made = artifact.load(Path(folder))
     graph = next(graph for graph in made.graphs if graph.name == "strip")
@@ -72,7 +72,7 @@ def strips(folder: str, engine: str, threads: int, size: str) -> Callable[[], An
     weights = np.pad(hat_weights(positions(height, 16), 16), ((0, padding), (0, 0)))
     photo = np.pad(photograph(height, width), ((0, padding), (0, 0), (0, 0))).transpose(2, 0, 1)[None] / np.float32(255)
     cut = [slice(top, top + rows) for top in range(0, height, rows)]
-    inputs = [
+    inputs: list[dict[str, Any]] = [
         {"grid": grid, "row_weights": weights[part], "column_weights": columns, "image": photo[:, :, part].copy()}
         for part in cut
     ]

@@ -74,7 +74,7 @@ def _grid(sizes: StripSizes, form: str) -> TensorSpec:
     shape, meaning = (
         (
             sizes.prepared,
-            "colour matrices by grid row, then pair of columns, in * 3 + out, left and right less left, bin",
+            "colour matrices by grid row, pair of columns, in * 3 + out, left and right less left, bin",
         )
         if form == "cell"
         else (sizes.grid, "colour matrices, bin * 12 + out * 4 + in")
