@@ -137,6 +137,7 @@ def _key(artifact: Artifact, golden: Golden, order: Order) -> str:
         "engine": order.setup.engine_name,
         "threads": order.setup.threads,
         "side": order.side,
+        "notes": dict(order.setup.notes),
         "versions": [verifying.VERSION, panels.VERSION, tools(), platform.machine()],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

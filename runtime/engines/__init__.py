@@ -11,13 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from numpy.typing import NDArray
 
 from viewfinder.artifact import GraphFile
 from viewfinder.errors import MissingToolError, UsageError
 from viewfinder.measurement import Evidence
+
+if TYPE_CHECKING:
+    from viewfinder.runtime.engines._elsewhere import Launcher
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -113,6 +116,23 @@ def for_format(artifact_format: str) -> Engine:
 def toolchain_of(name: str) -> str:
     """Return the isolated environment that an engine needs, or ""."""
     return load(name).TOOLCHAIN
+
+
+def on(device: Launcher, artifact_format: str, evidence: Evidence, counts: Path | None = None) -> Engine:
+    """Return the engine that runs an artifact format on a device, graph by graph, fed from here.
+
+    Args:
+        device: says how its Python is started.
+        artifact_format: of the artifact.
+        evidence: what the device's numbers are.
+        counts: file for what the device counts between markers; None counts nothing.
+
+    Raises:
+        UsageError: no device runs this format.
+    """
+    from viewfinder.runtime.engines._elsewhere import Elsewhere
+
+    return cast("Engine", Elsewhere(device, artifact_format, evidence, counts))
 
 
 def require(engine: Engine) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+import threading
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +25,24 @@ from viewfinder.task import TensorSpec
 _IDENTIFIER = b"TFL3"
 
 
-def open_tflite(python: Path | None, module: str, path: Path, graph: GraphFile, threads: int) -> engines.Runner:
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python that has the runtime's package.
+
+    Attributes:
+        argv: the words that start it, up to the script's name.
+        environment: every variable that it sees; None hands on ours.
+        where: for messages, as `` on arm64:cortex-a76``.
+        timeout_s: for loading a file and for one run; None waits for ever.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] | None = None
+    where: str = ""
+    timeout_s: float | None = None
+
+
+def open_tflite(python: Path | None, module: str, path: Path, graph: GraphFile, threads: int) -> WorkerRunner:
     """Load a ``.tflite`` file with the ``Interpreter`` of `module` in the interpreter `python`.
 
     Raises:
@@ -30,34 +50,53 @@ def open_tflite(python: Path | None, module: str, path: Path, graph: GraphFile, 
         NotVerifiedError: this runtime does not load or run the file, or crashes on it.
         MissingToolError: the environment cannot be started.
     """
-    with path.open("rb") as stream:
-        if stream.read(8)[4:] != _IDENTIFIER:
-            raise damaged(path, "it is not a TFLite file")
-    command = [str(python), "-I", str(Path(_worker.__file__)), module, str(path), str(threads)]
-    return _Runner(command, path, graph)
+    return open_in(Interpreter((str(python), "-I")), module, path, graph, threads)
 
 
-class _Runner:
+def open_in(interpreter: Interpreter, module: str, path: Path, graph: GraphFile, threads: int) -> WorkerRunner:
+    """Load a file with the runtime `module`: ``onnxruntime``, or one with a TFLite ``Interpreter``.
+
+    Raises:
+        BadArtifactError: it is not a file of this format, or does not match `graph`.
+        NotVerifiedError: this runtime does not load or run the file, crashes or hangs on it, or answers garbage.
+        MissingToolError: the interpreter cannot be started.
+    """
+    if module != "onnxruntime":
+        with path.open("rb") as stream:
+            if stream.read(8)[4:] != _IDENTIFIER:
+                raise damaged(path, "it is not a TFLite file")
+    words = [str(Path(_worker.__file__).resolve()), module, str(path.resolve()), str(threads)]
+    return WorkerRunner(interpreter, words, path, graph)
+
+
+class WorkerRunner:
     """A worker with a file loaded. The worker ends when the runner is forgotten."""
 
-    def __init__(self, command: list[str], path: Path, graph: GraphFile) -> None:
+    def __init__(self, interpreter: Interpreter, words: list[str], path: Path, graph: GraphFile) -> None:
         """Start the worker and wait until it has the file; it is gone when nobody refers to the runner."""
-        self._name = command[3].partition(".")[0].replace("_", "-")
-        self._path, self._graph = path, graph
+        self._name = words[1].partition(".")[0].replace("_", "-") + interpreter.where
+        self._path, self._graph, self._timeout_s = path, graph, interpreter.timeout_s
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 closed with the worker
+        environment = None if interpreter.environment is None else dict(interpreter.environment)
         try:
             self._worker = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=cast("IO[bytes]", self._log)
-            )
+                [*interpreter.argv, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=cast("IO[bytes]", self._log), env=environment,
+            )  # fmt: skip
         except OSError as error:
             raise MissingToolError(
-                f"{command[0]} cannot be started: {error.strerror}", "viewfinder doctor --install NAME makes it again"
+                f"{interpreter.argv[0]} cannot be started: {error.strerror}",
+                "viewfinder doctor --install NAME makes it again",
             ) from error
         self._end = weakref.finalize(self, _stop, self._worker, self._log)
-        header, _ = self._answer("load")
-        self.version: str = header["version"]
-        self._inputs = self._match(graph.inputs, header["inputs"], "input")
-        self._outputs = self._match(graph.outputs, header["outputs"], "output")
+        with self._watched("load"):
+            header, _ = self._answer("load")
+        try:
+            self.version, inputs, outputs = str(header["version"]), dict(header["inputs"]), dict(header["outputs"])
+        except (KeyError, TypeError, ValueError):
+            self._crashed("load")
+        self._inputs = self._match(graph.inputs, inputs, "input")
+        self._outputs = self._match(graph.outputs, outputs, "output")
 
     def _match(self, specs: tuple[TensorSpec, ...], shapes: dict[str, list[int]], kind: str) -> list[str]:
         """Return the file's names of the manifest's tensors; shapes must agree."""
@@ -68,24 +107,65 @@ class _Runner:
 
     def __call__(self, feeds: engines.Arrays) -> dict[str, NDArray[Any]]:
         """Send the inputs, wait for the outputs."""
+        return self._run(feeds, {})
+
+    def marked(self, feeds: engines.Arrays, times: int) -> None:
+        """Compute `times` times, each between two marker system calls, for a plug-in that counts instructions."""
+        self._run(feeds, {"marked": times})
+
+    def _run(self, feeds: engines.Arrays, header: dict[str, Any]) -> dict[str, NDArray[Any]]:
+        """Send a message, read the answer, and believe no shape that it has."""
         arrays = checked(feeds, self._graph)
+        with self._watched("run"):
+            try:
+                _worker.send(cast("Any", self._worker.stdin), header, dict(zip(self._inputs, arrays, strict=True)))
+            except OSError:
+                self._crashed("run")
+            _, results = self._answer("run")
+        found = {}
+        for spec, name in zip(self._graph.outputs, self._outputs, strict=True):
+            if name not in results or results[name].shape != spec.shape:
+                self._crashed("run")
+            found[spec.name] = results[name].astype(np.float32, copy=False)
+        return found
+
+    @contextmanager
+    def _watched(self, step: str) -> Iterator[None]:
+        """Kill a worker that does not answer in time; reading then ends."""
+        if self._timeout_s is None:
+            yield
+            return
+        late = threading.Event()
+
+        def kill() -> None:
+            """End the wait."""
+            late.set()
+            self._worker.kill()
+
+        timer = threading.Timer(self._timeout_s, kill)
+        timer.start()
         try:
-            _worker.send(cast("Any", self._worker.stdin), {}, dict(zip(self._inputs, arrays, strict=True)))
-        except OSError:
-            self._crashed("run")
-        _, results = self._answer("run")
-        pairs = zip(self._graph.outputs, self._outputs, strict=True)
-        return {spec.name: results[name].astype(np.float32, copy=False) for spec, name in pairs}
+            yield
+        except NotVerifiedError as error:
+            if not late.is_set():
+                raise
+            raise NotVerifiedError(
+                f"{self._name} did not {step} {self._path} within {self._timeout_s:g} s and was killed",
+                "close other programs and repeat the command; a model this large may need a real device",
+                code="timeout",
+            ) from error
+        finally:
+            timer.cancel()
 
     def _answer(self, step: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Read one message; an error or the worker's end becomes a sentence."""
+        """Read one message; an error, garbage or the worker's end becomes a sentence."""
         try:
             message = _worker.receive(cast("Any", self._worker.stdout))
-        except (EOFError, ValueError):
+        except (EOFError, ValueError, KeyError, TypeError, AttributeError, MemoryError):
             message = None
         if message is None:
             self._crashed(step)
-        header, arrays = cast("tuple[dict[str, Any], dict[str, Any]]", message)
+        header, arrays = message
         if "error" in header:
             raise NotVerifiedError(
                 f"{self._name} does not {step} {self._path}: {header['error']}",
@@ -93,14 +173,22 @@ class _Runner:
             )
         return header, arrays
 
-    def _crashed(self, step: str) -> None:
-        """Say how the worker ended and what it printed last."""
-        code = self._worker.wait()
+    def _crashed(self, step: str) -> NoReturn:
+        """Say how the worker ended and what it printed last; one that answers garbage is ended."""
+        with suppress(OSError):
+            cast("IO[bytes]", self._worker.stdin).close()
+        try:
+            code = self._worker.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            self._worker.kill()
+            self._worker.wait()
+            code = None
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
-        said = lines[-1] if lines else "no message"
+        said = lines[-1][-500:] if lines else "no message"
+        how = f"ended with code {code}" if code else "gave an answer that cannot be read"
         raise NotVerifiedError(
-            f"{self._name} ended with code {code} while it should {step} {self._path}: {said}",
+            f"{self._name} {how} while it should {step} {self._path}: {said}",
             "an app with this runtime may fail too; viewfinder doctor shows whether the environment is sound",
         )
 

@@ -1,12 +1,14 @@
-"""Runs a TFLite file inside an isolated environment: started as a script, it answers over a pipe.
+"""Runs a TFLite or ONNX file in another Python: started as a script, it answers over a pipe.
 
-It may import nothing but the standard library, numpy (1 or 2) and the interpreter's package. Every message, in both
-directions, is: 4 bytes length and a JSON header, then the bytes of the arrays that the header lists, in order.
-Standard output is the pipe; what libraries print goes to standard error.
+The other Python is that of an isolated environment or of an emulated board. This file may import nothing but the
+standard library, numpy (1 or 2) and the runtime's package. Every message, in both directions, is: 4 bytes length and a
+JSON header, then the bytes of the arrays that the header lists, in order. Standard output is the pipe; what libraries
+print goes to standard error.
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -18,6 +20,8 @@ import numpy as np
 
 LENGTH = struct.Struct("<I")
 LONGEST_HEADER = 1 << 24
+MARKER = 0x7E57
+"""A system call that Linux does not have; the plug-in that counts instructions sees it (``devices/userland``)."""
 
 
 def send(stream: BinaryIO, header: dict[str, Any], arrays: dict[str, Any]) -> None:
@@ -64,26 +68,97 @@ def _exactly(stream: BinaryIO, count: int) -> bytes:
     return data
 
 
+class Tflite:
+    """A file in the ``Interpreter`` of a module."""
+
+    def __init__(self, module: str, path: str, threads: int) -> None:
+        """Load it."""
+        self._interpreter = importlib.import_module(module).Interpreter(path, num_threads=threads)
+        self._interpreter.allocate_tensors()
+        self._inputs, self._outputs = details(self._interpreter)
+
+    def shapes(self) -> list[dict[str, list[int]]]:
+        """Return the shapes of the inputs and of the outputs, by name."""
+        sides = (self._inputs, self._outputs)
+        return [{name: detail["shape"].tolist() for name, detail in side.items()} for side in sides]
+
+    def set(self, arrays: dict[str, Any]) -> None:
+        """Copy the inputs in."""
+        for name, array in arrays.items():
+            self._interpreter.set_tensor(self._inputs[name]["index"], array)
+
+    def invoke(self) -> None:
+        """Compute."""
+        self._interpreter.invoke()
+
+    def results(self) -> dict[str, Any]:
+        """Copy the outputs out."""
+        return {name: self._interpreter.get_tensor(detail["index"]) for name, detail in self._outputs.items()}
+
+
+class Onnx:
+    """A file in ONNX Runtime on the CPU."""
+
+    def __init__(self, module: str, path: str, threads: int) -> None:
+        """Load it."""
+        runtime = importlib.import_module(module)
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.log_severity_level = 3
+        try:
+            self._session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions share no base class but this one
+            raise RuntimeError(str(error)) from error
+        self._outputs = [item.name for item in self._session.get_outputs()]
+        self._arrays: dict[str, Any] = {}
+        self._results: list[Any] = []
+
+    def shapes(self) -> list[dict[str, list[int]]]:
+        """Return the shapes of the inputs and of the outputs, by name."""
+        sides = (self._session.get_inputs(), self._session.get_outputs())
+        return [{item.name: list(item.shape) for item in side} for side in sides]
+
+    def set(self, arrays: dict[str, Any]) -> None:
+        """Keep the inputs."""
+        self._arrays = arrays
+
+    def invoke(self) -> None:
+        """Compute."""
+        self._results = self._session.run(self._outputs, self._arrays)
+
+    def results(self) -> dict[str, Any]:
+        """Return the outputs."""
+        return dict(zip(self._outputs, self._results))  # noqa: B905 the runtime gives one result per name
+
+
 def main(module: str, path: str, threads: int, answers: BinaryIO) -> None:
     """Load the file, say what it has, then run it for every message."""
     try:
-        interpreter = importlib.import_module(module).Interpreter(path, num_threads=threads)
-        interpreter.allocate_tensors()
-        inputs, outputs = details(interpreter)
+        model = (Onnx if module == "onnxruntime" else Tflite)(module, path, threads)
+        shapes = model.shapes()
     except (ValueError, RuntimeError) as error:
         send(answers, {"error": str(error)}, {})
         return
-    shapes = [{name: detail["shape"].tolist() for name, detail in side.items()} for side in (inputs, outputs)]
     send(answers, {"version": version(module), "inputs": shapes[0], "outputs": shapes[1]}, {})
     while message := receive(sys.stdin.buffer):
         try:
-            for name, array in message[1].items():
-                interpreter.set_tensor(inputs[name]["index"], array)
-            interpreter.invoke()
-            results = {name: interpreter.get_tensor(detail["index"]) for name, detail in outputs.items()}
-            send(answers, {}, results)
+            model.set(message[1])
+            if message[0].get("marked"):
+                marked(model, message[0]["marked"])
+            else:
+                model.invoke()
+            send(answers, {}, model.results())
         except (ValueError, RuntimeError) as error:
             send(answers, {"error": str(error)}, {})
+
+
+def marked(model: Any, times: int) -> None:
+    """Compute several times, each between a marker of even and one of odd number."""
+    call = ctypes.CDLL(None).syscall
+    for number in range(times):
+        call(MARKER, 2 * number)
+        model.invoke()
+        call(MARKER, 2 * number + 1)
 
 
 def details(interpreter: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -100,7 +175,7 @@ def details(interpreter: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def version(module: str) -> str:
-    """Return the version of the interpreter's package."""
+    """Return the version of the runtime's package."""
     return str(getattr(importlib.import_module(module.partition(".")[0]), "__version__", "?"))
 
 

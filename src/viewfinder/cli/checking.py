@@ -9,7 +9,7 @@ import typer
 
 from viewfinder.cli import results
 from viewfinder.cli.bar import Bar
-from viewfinder.cli.options import Engine, MinPsnr, NoCache, Photos, Subject, Threads, Weights
+from viewfinder.cli.options import Engine, MinPsnr, NoCache, Photos, Subject, Target, Threads, Weights
 from viewfinder.cli.verb import Outcome, progress, typed, verb
 from viewfinder.errors import UsageError
 from viewfinder.task import Limit
@@ -57,8 +57,10 @@ def verify(
     formats: Formats = None,
     photos: Photos = None,
     no_cache: NoCache = False,
+    target: Target = None,
 ) -> Outcome:
     """Compare artifacts with PyTorch and with the truth."""
+    from viewfinder.target import Target as Parsed
     from viewfinder.verbs import verify as verbs
 
     request = verbs.VerifyRequest(
@@ -75,6 +77,7 @@ def verify(
         photos=tuple(photos or ()),
         use_cache=not no_cache,
         command=typed(),
+        target=Parsed.parse(target) if target else None,
     )
     verified = verbs.verify(request, progress)
     return Outcome(verified.to_dict(), results.verified(verified), verified.exit_code)

@@ -57,6 +57,15 @@ Engine = Annotated[
         show_default="that of the format",
     ),
 ]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="FORMAT@DEVICE",
+        help="Where to run: tflite+xnnpack@arm64:cortex-a76, say; `viewfinder devices` lists devices.",
+        show_default="this computer",
+    ),
+]
 MinPsnr = Annotated[
     float | None,
     typer.Option(

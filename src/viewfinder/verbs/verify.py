@@ -20,6 +20,7 @@ from viewfinder.runtime.report import document as documents
 from viewfinder.runtime.report import panels
 from viewfinder.runtime.report.document import Document, Section
 from viewfinder.runtime.verify import Setup
+from viewfinder.target import HOST, Target
 from viewfinder.task import Limit, Task
 
 Progress = Callable[[str], None]
@@ -35,6 +36,7 @@ class VerifyRequest:
     Attributes:
         subject: an artifact's folder, a folder with artifacts (a build), or a model, which is exported first.
         engine: None takes the one of each artifact's format.
+        target: format, delegate and device in one (`viewfinder.target`), in place of `engine`.
         golden: golden file; None takes the one beside the artifact.
         min_psnr: least PSNR in dB against PyTorch of the worst photograph, in place of the built-in limit.
         limits: further limits, by the names in the report.
@@ -56,11 +58,21 @@ class VerifyRequest:
     photos: tuple[Path, ...] = ()
     use_cache: bool = True
     command: str = ""
+    target: Target | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a number of threads that nothing can run with."""
+        """Refuse a number of threads that nothing can run with, and two engines."""
         if self.threads < 1:
             raise UsageError(f"{self.threads} threads", "give at least 1")
+        if self.target is not None and self.engine is not None:
+            raise UsageError(
+                "--engine and --target were both given", "the target names the format already; leave one out"
+            )
+
+    @property
+    def wanted(self) -> str | None:
+        """Return the engine or the format that the artifacts have to be for; None takes all."""
+        return self.engine if self.target is None else self.target.format
 
     def all_limits(self) -> tuple[Limit, ...]:
         """Return the user's limits, ``--min-psnr`` among them."""
@@ -101,12 +113,12 @@ def verify(request: VerifyRequest, progress: Progress | None = None) -> VerifyRe
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="viewfinder-verify-")))
         folders = _artifacts(request, work, say)
         made = [artifact.load(folder) for folder in folders]
-        chosen = [one for one in made if fits(one, request.engine)]
+        chosen = [one for one in made if fits(one, request.wanted)]
         if not chosen:
             raise UsageError(
-                f"{request.subject} has no artifact for the engine {request.engine}; it has "
+                f"{request.subject} has no artifact for the engine {request.wanted}; it has "
                 f"{', '.join(sorted({one.format for one in made}))}",
-                "leave --engine out, or export the format that it runs",
+                "leave it out, or export the format that it runs",
             )
         return _verified(request, chosen, work, say)
 
@@ -122,7 +134,7 @@ def _artifacts(request: VerifyRequest, work: Path, say: Progress) -> list[Path]:
         return found
     from viewfinder.verbs.export import ExportOptions, export
 
-    formats = request.formats or ((_format_of(request.engine),) if request.engine else ())
+    formats = request.formats or ((_format_of(request.wanted),) if request.wanted else ())
     options = ExportOptions(
         request.subject,
         formats,
@@ -161,6 +173,15 @@ def setup_for(made: Artifact, engine: str | None, threads: int) -> Setup:
     return Setup(found.NAME, found, pipelines.open, threads)
 
 
+def _setup(made: Artifact, request: VerifyRequest) -> Setup:
+    """Choose where and in what an artifact runs."""
+    if request.target is None or request.target.device == HOST:
+        return setup_for(made, request.wanted, request.threads)
+    from viewfinder.verbs.on_device import setup_on
+
+    return setup_on(made, request.target, request.threads)
+
+
 def _verified(request: VerifyRequest, made: Sequence[Artifact], work: Path, say: Progress) -> VerifyResult:
     """Verify, put the report together and write it."""
     goldens = _goldens(request, made)
@@ -169,7 +190,7 @@ def _verified(request: VerifyRequest, made: Sequence[Artifact], work: Path, say:
     sections = []
     for one in made:
         say(f"verifying {one.folder.name}")
-        setup = setup_for(one, request.engine, request.threads)
+        setup = _setup(one, request)
         order = verified.Order(setup, request.command, pictures, side, request.use_cache)
         sections.append(bound(verified.verified(one, goldens[one.folder], order), request.all_limits()))
     first = goldens[made[0].folder]

@@ -1,0 +1,51 @@
+"""Join a device and an engine: what a target's artifact runs in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from viewfinder.artifact import Artifact
+from viewfinder.errors import UsageError
+from viewfinder.measurement import Evidence
+from viewfinder.runtime.verify import Setup
+from viewfinder.target import Target
+
+if TYPE_CHECKING:
+    from viewfinder.runtime.engines import Engine
+
+
+def setup_on(made: Artifact, target: Target, threads: int) -> Setup:
+    """Choose the engine on the target's device and the pipeline's opener; the notes say what numbers depend on.
+
+    Raises:
+        UsageError: no such device, or one that runs no artifacts.
+    """
+    from viewfinder.runtime import pipelines
+
+    device = launcher(target)
+    engine = engine_on(device, made)
+    facts = {} if device.problem() else device.facts()
+    return Setup(engine.NAME, engine, pipelines.open, threads, {"target": str(target), **facts})
+
+
+def launcher(target: Target) -> Any:
+    """Return the device of a target, which has a Python that this computer can start.
+
+    Raises:
+        UsageError: no such device, or one that runs no artifacts.
+    """
+    from viewfinder import devices
+
+    device = devices.load(target.device)
+    if not hasattr(device, "python"):
+        able = [one.name for one in devices.found() if hasattr(devices.load(one.name), "python")]
+        raise UsageError(f"{device.name} does not run artifacts", f"choose one of: host, {', '.join(able)}")
+    return device
+
+
+def engine_on(device: Any, made: Artifact, counts: Path | None = None) -> Engine:
+    """Return the engine that runs an artifact on a device from `launcher`."""
+    from viewfinder.runtime import engines
+
+    return engines.on(device, made.format, Evidence.EMULATED, counts)

@@ -1,0 +1,99 @@
+"""`verify --target`: the same artifact, through the host's pipeline, on another device."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.verbs import made
+
+from viewfinder import demo, photos
+from viewfinder.devices import userland
+from viewfinder.devices.userland import emulator, packages
+from viewfinder.errors import Exit, UsageError
+from viewfinder.measurement import Evidence
+from viewfinder.target import Target
+from viewfinder.verbs.export import ExportOptions, export
+from viewfinder.verbs.verify import VerifyRequest, verify
+
+BOARDS = ("cortex-a53", "cortex-a72", "cortex-a76", "armv8.6")
+
+
+@pytest.fixture
+def build(tmp_path):
+    """A folder with an artifact and golden pictures beside it."""
+    made.write_artifact(tmp_path / "onnx-float")
+    made.write_golden(tmp_path / "golden.npz")
+    return tmp_path
+
+
+def request(build, target, **changes):
+    """Ask for a verification on a target."""
+    return VerifyRequest(str(build), target=Target.parse(target), use_cache=False, **changes)
+
+
+def test_a_board_that_is_not_set_up_is_never_a_pass(build, monkeypatch):
+    """The report says not-run with the command that mends it, exit 3."""
+    monkeypatch.setattr(emulator, "find", lambda: "/usr/bin/qemu-aarch64")
+    monkeypatch.setattr(packages, "missing_tools", list)
+    assert userland.installed() is None
+    result = verify(request(build, "onnx@arm64:cortex-a53"))
+    assert result.exit_code is Exit.NOT_VERIFIED
+    (section,) = result.document.sections
+    assert section.report.engine == "onnxruntime@arm64:cortex-a53"
+    assert "viewfinder devices setup arm64" in section.report.measurements[0].reason
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("onnx@arm64:m3", "no processor profile"),
+        ("onnx@pixel", "no device"),
+        ("onnx@fake", "fake does not run artifacts"),
+        ("tflite@arm64", "no artifact for the engine tflite; it has onnx"),
+    ],
+)
+def test_targets_that_do_not_fit_are_refused(build, target, said):
+    """The error comes before anything runs."""
+    with pytest.raises(UsageError, match=said):
+        verify(request(build, target))
+
+
+def test_an_engine_and_a_target_are_too_much(build):
+    """Two answers to one question are refused."""
+    with pytest.raises(UsageError, match="--engine and --target were both given"):
+        request(build, "onnx@arm64", engine="onnx")
+
+
+@pytest.fixture(scope="module")
+def hdrnet(tmp_path_factory):
+    """Export HDRNet, with a corner of a photograph as the golden picture: 240 rows are ten strips."""
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("hdrnet")
+    pixels = photos.read(demo.photos()[0]).pixels[300:540, 600:920]
+    Image.fromarray(np.ascontiguousarray(pixels)).save(folder / "corner.png")
+    options = ExportOptions(
+        "hdrnet",
+        ("tflite", "onnx"),
+        output=folder / "export",
+        width=480,
+        photos=(folder / "corner.png",),
+        use_cache=False,
+    )
+    return {one.format: one.folder for one in export(options).artifacts}
+
+
+@pytest.mark.arm64
+@pytest.mark.parametrize("artifact_format", ["tflite", "onnx"])
+@pytest.mark.parametrize("board", BOARDS)
+def test_hdrnet_is_right_on_every_board(arm64, hdrnet, board, artifact_format):
+    """HDRNet float passes with the NEON kernels of four processors; its numbers are called emulated."""
+    result = verify(request(hdrnet[artifact_format], f"{artifact_format}@arm64:{board}"))
+    (section,) = result.document.sections
+    numbers = {one.metric: one.value for one in section.report.measurements}
+    assert result.exit_code is Exit.PASS
+    assert numbers["psnr_vs_float_worst_db"] > 100
+    assert section.report.evidence is Evidence.EMULATED
+    assert {one.evidence for one in section.report.measurements} == {Evidence.EMULATED}
+    assert section.report.notes["target"].endswith(f"@arm64:{board}")
+    assert "qemu-aarch64" in section.report.notes["emulator"]
