@@ -52,9 +52,9 @@ def _before_dashes(arguments: Sequence[str]) -> list[str]:
 
 
 def _command_of(arguments: Sequence[str]) -> str:
-    """Return the verb, for ``cache`` with its own."""
+    """Return the verb, for groups with their own."""
     words = [argument for argument in _before_dashes(arguments) if not argument.startswith("-")]
-    return " ".join(words[: 2 if words[:1] == ["cache"] else 1])
+    return " ".join(words[: 2 if words[:1] in (["cache"], ["baseline"], ["devices"]) else 1])
 
 
 def _prepare(*, debug: bool) -> None:
