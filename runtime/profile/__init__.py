@@ -1,0 +1,1 @@
+"""What a run costs: time on this computer, executed instructions and memory traffic on an emulated board."""

@@ -1,0 +1,158 @@
+"""Verbs of devices: what there is, setting one up, removing it, and profiling on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from viewfinder.cli.options import Target, Threads
+from viewfinder.cli.table import count, size, table
+from viewfinder.cli.verb import Outcome, progress, typed, verb
+
+if TYPE_CHECKING:
+    from viewfinder.devices import Found
+    from viewfinder.measurement import Measurement, Report
+    from viewfinder.verbs.profile import ProfileResult
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the group and the verb."""
+    group = typer.Typer(
+        help="List devices; set up and remove those that are emulated.",
+        invoke_without_command=True,
+        rich_markup_mode=None,
+    )
+    verb(_Bare(group), "devices")(bare)
+    verb(group, "list")(listed)
+    verb(group, "setup")(setup)
+    verb(group, "remove")(remove)
+    app.add_typer(group, name="devices")
+    verb(app, "profile")(profile)
+
+
+class _Bare(typer.Typer):
+    """Takes a command in place of the group's own name, without a verb behind it."""
+
+    def __init__(self, group: typer.Typer) -> None:
+        """Stand for `group`."""
+        super().__init__()
+        self._group = group
+
+    def command(self, name: str | None = None, **_options: Any) -> Any:  # noqa: ARG002 a callback has no name
+        """Register what the bare group does."""
+        return self._group.callback(invoke_without_command=True)
+
+
+def bare(context: typer.Context) -> Outcome:
+    """List devices; set up and remove those that are emulated."""
+    return Outcome() if context.invoked_subcommand else listed()
+
+
+def listed() -> Outcome:
+    """List what is attached or can be emulated, and what is missing to use it."""
+    from viewfinder.verbs import devices
+
+    found = devices.found()
+    return Outcome([one.to_dict() for one in found], _table(found))
+
+
+def _table(found: list[Found]) -> str:
+    """One line per device."""
+    rows = [(one.name, "missing" if one.missing else "ready", one.about, one.missing, one.remedy) for one in found]
+    return table(("device", "state", "what", "missing", "to mend it"), rows)
+
+
+Name = Annotated[str, typer.Argument(metavar="DEVICE", help="arm64.", show_default=False)]
+
+
+def setup(device: Name) -> Outcome:
+    """Make what an emulated device needs; the same command goes on where it was stopped."""
+    from viewfinder.verbs import devices
+
+    made = devices.set_up(device, progress)
+    warnings = (f"{device} verifies, but does not count instructions: {made.counts}",) if made.counts else ()
+    return Outcome(made.to_dict(), f"{device} is set up in {made.folder}", warnings=warnings)
+
+
+def remove(device: Name) -> Outcome:
+    """Delete what `devices setup` made."""
+    from viewfinder.verbs import devices
+
+    freed = devices.remove(device)
+    return Outcome({"removed": device, "freed_bytes": freed}, f"{device} is removed, {size(freed)} freed")
+
+
+Artifacts = Annotated[
+    str, typer.Argument(metavar="ARTIFACT", help="An artifact's folder, or a folder of artifacts.", show_default=False)
+]
+ReportFolder = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FOLDER", help="Write report.html and report.json.", show_default="nowhere"),
+]
+Processes = Annotated[int, typer.Option("--processes", min=1, help="On this computer: processes for each graph.")]
+Runs = Annotated[int, typer.Option("--runs", min=1, help="On this computer: least warm inferences in each process.")]
+Seconds = Annotated[
+    float, typer.Option("--seconds", min=0, help="On this computer: least time of warm inferences in each process.")
+]
+
+
+def profile(
+    subject: Artifacts,
+    target: Target = None,
+    threads: Threads = 1,
+    processes: Processes = 3,
+    runs: Runs = 50,
+    seconds: Seconds = 1.0,
+    output: ReportFolder = None,
+) -> Outcome:
+    """Measure time here, or count instructions on an emulated board."""
+    from viewfinder.target import Target as Parsed
+    from viewfinder.verbs import profile as verbs
+
+    request = verbs.ProfileRequest(
+        subject,
+        Parsed.parse(target) if target else None,
+        threads,
+        processes,
+        runs,
+        seconds,
+        output,
+        typed(),
+    )
+    made = verbs.profile(request, progress)
+    return Outcome(made.to_dict(), profiled(made), made.exit_code, made.warnings)
+
+
+def profiled(made: ProfileResult) -> str:
+    """A table for each artifact, and where the report is."""
+    parts = [_profile(section.report) for section in made.document.sections]
+    return "\n\n".join([*parts, *([f"report: {made.report}"] if made.report else [])])
+
+
+def _profile(report: Report) -> str:
+    """Every number of one artifact; those of an emulated board say that they are no time."""
+    head = f"{report.artifact} in {report.engine} ({report.evidence}), sha256 {report.artifact_sha256[:12]}"
+    if all(one.value is None for one in report.measurements):
+        return f"{head}: {'; '.join(one.reason for one in report.measurements)}"
+    rows = [(one.metric, _value(one)) for one in report.measurements if one.value or not _is_part(one)]
+    note = "\nCounts of an emulated processor, one thread; they are no time." if report.evidence == "emulated" else ""
+    return f"{head}\n{table(('metric', 'value'), rows)}{note}"
+
+
+def _is_part(one: Measurement) -> bool:
+    """Tell the classes of instructions, of which only those that occur are shown."""
+    return one.metric.endswith("_instructions")
+
+
+def _value(one: Measurement) -> str:
+    """Write a value for people."""
+    value = one.value or 0.0
+    if one.unit == "bytes":
+        return size(value)
+    return (
+        count(value)
+        if one.unit in {"instructions", "misses"}
+        else f"{value:.4g}{'' if one.unit == '1' else f' {one.unit}'}"
+    )

@@ -1,0 +1,160 @@
+"""The verb `profile`: time on this computer, counts on an emulated board."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from viewfinder import artifact, devices
+from viewfinder.artifact import Artifact, GraphFile
+from viewfinder.cli import main
+from viewfinder.devices import DeviceBusyError
+from viewfinder.devices.userland import emulator, packages
+from viewfinder.errors import BadArtifactError, Exit, UsageError
+from viewfinder.measurement import Evidence
+from viewfinder.runtime.report import document as documents
+from viewfinder.target import Target
+from viewfinder.task import TensorSpec
+from viewfinder.verbs.profile import ProfileRequest, profile
+
+QUICK = {"processes": 2, "runs": 3, "seconds": 0.0}
+SIDE = 32
+
+
+def write(folder, kind="onnx"):
+    """Write an artifact of one 3x3 convolution, which runs in tiles."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    shape = (1, 3, SIDE, SIDE)
+    weight = np.random.default_rng(0).normal(size=(3, 3, 3, 3)).astype(np.float32)
+    sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("image", "result")]
+    node = helper.make_node("Conv", ["image", "w"], ["result"], pads=[1, 1, 1, 1])
+    graph = helper.make_graph([node], "g", sides[:1], sides[1:], [numpy_helper.from_array(weight, "w")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    specs = [TensorSpec(name, shape) for name in ("image", "result")]
+    file = GraphFile("model", "model.onnx", (specs[0],), (specs[1],))
+    made = Artifact(folder, "own", kind, "float", "tiles", {"tile": [SIDE, SIDE], "halo": 1}, (file,))
+    with artifact.writing(made) as partial:
+        onnx.save(model, partial / file.file)
+    return folder
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Return the folder of an artifact."""
+    return write(tmp_path / "onnx-float")
+
+
+def numbers(result):
+    """Map metrics to values."""
+    (section,) = result.document.sections
+    return {one.metric: one.value for one in section.report.measurements}
+
+
+def test_time_is_measured_here(build, tmp_path):
+    """Warm percentiles, load, first inference and memory, with the state of the machine; the report reads again."""
+    result = profile(ProfileRequest(str(build), output=tmp_path / "out", command="viewfinder profile x", **QUICK))
+    found = numbers(result)
+    assert result.exit_code is Exit.PASS
+    assert found["model_warm_p99_ms"] >= found["model_warm_p90_ms"] >= found["model_warm_p50_ms"] > 0
+    assert found["model_load_ms"] > found["model_first_ms"] > 0
+    report = documents.read(result.report).sections[0].report
+    assert report.evidence is Evidence.MEASURED
+    assert report.notes["before"]["protocol"] == 1
+    assert set(report.notes["before"]) == set(report.notes["after"])
+    assert len(report.measurements[0].per_sample) == QUICK["processes"] * QUICK["runs"]
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_one_measurement_at_a_time(build):
+    """While another program of ours measures, this one does not disturb it."""
+    with devices.load("host").lock(), pytest.raises(DeviceBusyError):
+        profile(ProfileRequest(str(build), **QUICK))
+
+
+def test_a_busy_machine_is_said(build, monkeypatch):
+    """A load above the pinned cores makes the numbers doubtful, and a warning says so."""
+    from viewfinder.runtime.profile import context
+
+    for load, doubtful in ((40.0, True), (0.0, False)):
+        monkeypatch.setattr(context.os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
+        warnings = profile(ProfileRequest(str(build), **QUICK)).warnings
+        assert any("load average was 40.0" in text for text in warnings) == doubtful
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"threads": 0}, "at least 1"),
+        ({"runs": 0}, "at least 1"),
+        ({"processes": -1}, "at least 1"),
+        ({"seconds": float("inf")}, "seconds finite"),
+        ({"seconds": float("nan")}, "seconds finite"),
+        ({"threads": 2, "target": Target.parse("onnx@arm64")}, "exact for one thread only"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(build, changes, said):
+    """Before anything runs."""
+    with pytest.raises(UsageError, match=said):
+        ProfileRequest(str(build), **changes)
+
+
+def test_more_threads_than_cores(build):
+    """Threads that share a core measure the scheduler."""
+    with pytest.raises(UsageError, match="4096 threads, but only"):
+        profile(ProfileRequest(str(build), threads=4096, **QUICK))
+
+
+def test_nothing_to_profile(build, tmp_path):
+    """An absent folder, one without artifacts, another format, a damaged file."""
+    (tmp_path / "empty").mkdir()
+    for subject in (tmp_path / "absent", tmp_path / "empty"):
+        with pytest.raises(UsageError, match="there is no artifact in"):
+            profile(ProfileRequest(str(subject)))
+    with pytest.raises(UsageError, match="it has onnx"):
+        profile(ProfileRequest(str(build), Target.parse("tflite")))
+    (build / "model.onnx").write_bytes(b"x")
+    with pytest.raises(BadArtifactError):
+        profile(ProfileRequest(str(build)))
+
+
+def test_an_evaluator_has_no_time(tmp_path, monkeypatch):
+    """Core ML's time is not measured off macOS; the report says so and the exit code is 3."""
+    from viewfinder.runtime.engines import coreml
+
+    monkeypatch.setattr(coreml, "EVIDENCE", Evidence.REFERENCE)
+    result = profile(ProfileRequest(str(write(tmp_path / "coreml-float", kind="coreml")), **QUICK))
+    assert result.exit_code is Exit.NOT_VERIFIED
+    assert "needs macOS" in result.document.sections[0].report.measurements[0].reason
+
+
+def test_a_board_that_is_not_set_up(build, monkeypatch, capfd):
+    """Exit 3 with the command that mends it; an unknown board is wrong usage."""
+    monkeypatch.setattr(emulator, "find", lambda: "/usr/bin/qemu-aarch64")
+    monkeypatch.setattr(packages, "missing_tools", list)
+    assert main(["profile", str(build), "--target", "onnx@arm64", "--json"]) == 3
+    found = json.loads(capfd.readouterr().out)
+    assert found["status"] == "not-verified"
+    assert "viewfinder devices setup arm64" in found["result"]["artifacts"][0]["measurements"][0]["reason"]
+    assert main(["profile", str(build), "--target", "onnx@arm64:m3"]) == 2
+    assert "cortex-a53" in capfd.readouterr().err
+
+
+@pytest.mark.arm64
+def test_counts_repeat(arm64, build, capfd):
+    """The same artifact counts the same in another process: within 0.1 %, and never as a time."""
+    both = [profile(ProfileRequest(str(build), Target.parse("onnx@arm64:cortex-a76"))) for _ in range(2)]
+    first, second = map(numbers, both)
+    assert both[0].exit_code is Exit.PASS
+    assert first["model_instructions"] > 27 * SIDE * SIDE
+    for metric in ("model_instructions", "model_simd_fp_instructions", "model_load_store_instructions"):
+        assert second[metric] == pytest.approx(first[metric], rel=1e-3)
+    report = both[0].document.sections[0].report
+    assert {one.evidence for one in report.measurements} == {Evidence.EMULATED}
+    assert not [one for one in report.measurements if one.unit in {"ms", "s"}]
+    assert report.notes["device"] == "arm64:cortex-a76"
+    assert main(["profile", str(build), "--target", "onnx+cpu@arm64"]) == 0
+    assert "they are no time" in capfd.readouterr().out
