@@ -19,6 +19,8 @@ _OTHER = {
     FINITE: "NaN or infinite values",
     OF_FLOAT: "PyTorch's own PSNR against truth",
     DROP: "PSNR lost against truth",
+    "tensor_sqnr_least_db": "Least SQNR of a tensor",
+    "tensor_sqnr_greatest_loss_db": "Most SQNR lost in an operator",
 }
 _UNIT = {"dB": " dB", "1": "", "dE00": "", "values": "", "bytes": " bytes"}
 MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.NOT_RUN: "–", Verdict.INFO: ""}

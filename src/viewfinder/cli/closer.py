@@ -8,6 +8,8 @@ from viewfinder.cli.table import table
 
 if TYPE_CHECKING:
     from viewfinder.measurement import Measurement, Report
+    from viewfinder.runtime.report.document import Section
+    from viewfinder.verbs.bisect import BisectResult
     from viewfinder.verbs.probe import ProbeResult
 
 
@@ -44,3 +46,23 @@ def bounds(one: Measurement) -> str:
     """Write the limits of a measurement."""
     found = [f">= {one.minimum:g}"] if one.minimum is not None else []
     return " and ".join([*found, *([f"<= {one.maximum:g}"] if one.maximum is not None else [])])
+
+
+def bisected(result: BisectResult) -> str:
+    """For every pair the table of tensors, and where they part."""
+    parts = [_tensors(section) for section in result.document.sections]
+    written = [f"report: {result.folder}"] if result.folder else []
+    return "\n\n".join([*parts, *written])
+
+
+def _tensors(section: Section) -> str:
+    """A table of one pair's tensors; the one where they part is marked."""
+    found, first = section.parting, section.parting["first"]
+    rows = []
+    for row in found["tensors"]:
+        is_first = first is not None and (row["graph"], row["tensor"]) == (first["graph"], first["tensor"])
+        op = row["op"] if row["op"].startswith(row["kind"]) else f"{row['kind']} {row['op']}"
+        numbers = (f"{row['sqnr_db']:.1f} dB", f"{row['lost_db']:+.1f} dB", f"{row['psnr_db']:.1f} dB")
+        rows.append((row["graph"], op, row["short"], *numbers, "<- parts here" if is_first else ""))
+    header = ("graph", "operator", "makes", "SQNR", "lost here", "PSNR", "")
+    return f"{table(header, rows)}\n\n{found['other']} beside {found['own']}: {found['sentence']}"

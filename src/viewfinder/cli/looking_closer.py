@@ -1,4 +1,4 @@
-"""Verbs that look closer at an artifact: probe."""
+"""Verbs that look closer at an artifact: probe and bisect."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from viewfinder.cli.verb import Outcome, progress, typed, verb
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
     verb(app, "probe")(probe)
+    verb(app, "bisect")(bisect)
 
 
 Artifact = Annotated[
@@ -67,3 +68,53 @@ def probe(
     )
     probed = verbs.probe(request, progress)
     return Outcome(probed.to_dict(), closer.probed(probed), probed.exit_code)
+
+
+Own = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FLOAT", help="The float artifact's folder; or a folder with artifacts, with --to.", show_default=False
+    ),
+]
+Other = Annotated[Path | None, typer.Argument(metavar="[OTHER]", help="The artifact to look at.", show_default=False)]
+From = Annotated[str, typer.Option("--from", metavar="PRECISION", help="Of a folder with artifacts.")]
+To = Annotated[str | None, typer.Option("--to", metavar="PRECISION", help="Of a folder with artifacts, e.g. w8a8.")]
+Format = Annotated[str | None, typer.Option("--format", metavar="NAME", help="onnx or tflite.", show_default="both")]
+LeastRatio = Annotated[
+    float, typer.Option("--min-sqnr", metavar="DB", help="A tensor below it has parted from float's.")
+]
+Count = Annotated[int, typer.Option("--photographs", min=1, help="How many of the golden photographs to run.")]
+Golden = Annotated[
+    Path | None,
+    typer.Option("--golden", metavar="FILE", help="Golden pictures.", show_default="golden.npz beside FLOAT"),
+]
+
+
+def bisect(
+    own: Own,
+    other: Other = None,
+    from_precision: From = "float",
+    to_precision: To = None,
+    artifact_format: Format = None,
+    limit_db: LeastRatio = 20.0,
+    photographs: Count = 4,
+    golden: Golden = None,
+    output: ReportFolder = None,
+) -> Outcome:
+    """Name the first tensor and operator where two artifacts part."""
+    from viewfinder.verbs import bisect as verbs
+
+    request = verbs.BisectRequest(
+        own=own,
+        other=other,
+        from_precision=from_precision,
+        to_precision=to_precision,
+        artifact_format=artifact_format,
+        limit_db=limit_db,
+        photos=photographs,
+        golden=golden,
+        output=output,
+        command=typed(),
+    )
+    found = verbs.bisect(request, progress)
+    return Outcome(found.to_dict(), closer.bisected(found), found.exit_code)
