@@ -12,8 +12,10 @@ from viewfinder.devices import userland
 from viewfinder.devices.userland import emulator, packages
 from viewfinder.errors import Exit, UsageError
 from viewfinder.measurement import Evidence
+from viewfinder.runtime import graphs
 from viewfinder.target import Target
 from viewfinder.verbs.export import ExportOptions, export
+from viewfinder.verbs.profile import ProfileRequest, profile
 from viewfinder.verbs.verify import VerifyRequest, verify
 
 BOARDS = ("cortex-a53", "cortex-a72", "cortex-a76", "armv8.6")
@@ -97,3 +99,17 @@ def test_hdrnet_is_right_on_every_board(arm64, hdrnet, board, artifact_format):
     assert {one.evidence for one in section.report.measurements} == {Evidence.EMULATED}
     assert section.report.notes["target"].endswith(f"@arm64:{board}")
     assert "qemu-aarch64" in section.report.notes["emulator"]
+
+
+@pytest.mark.arm64
+def test_counts_are_those_of_the_arithmetic(arm64, hdrnet):
+    """HDRNet's coefficient network multiplies as often as its file says, four at a time, and repeats exactly."""
+    subject, target = hdrnet["tflite"], Target.parse("tflite+xnnpack@arm64:cortex-a76")
+    both = [profile(ProfileRequest(str(subject), target)).document.sections[0].report for _ in range(2)]
+    first, second = ({one.metric: one.value for one in report.measurements} for report in both)
+    macs = graphs.read(subject / "coefficients.tflite").macs
+    assert 0.95 * macs < 4 * first["coefficients_fmla_fp32_instructions"] < 1.2 * macs
+    for name in ("coefficients_instructions", "strip_instructions", "strip_simd_fp_instructions"):
+        assert second[name] == pytest.approx(first[name], rel=1e-3)
+    assert second["strip_dram_bytes"] == pytest.approx(first["strip_dram_bytes"], rel=1e-2)
+    assert first["coefficients_dot_int8_instructions"] == 0
