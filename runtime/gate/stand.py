@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from viewfinder.artifact import Artifact
+from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.golden import GoldenPhoto
-from viewfinder.runtime import pipelines
-from viewfinder.runtime.pipelines import Graph
+from viewfinder.runtime.verify import Setup
 from viewfinder.task import TensorSpec
 
 Picture = NDArray[np.float32]
 Change = Callable[[Picture], Picture]
 """``[H, W, 3]`` to the same shape."""
+Graph = Callable[..., Mapping[str, NDArray[Any]]]
 
 
 @dataclass
@@ -28,14 +28,15 @@ class Stand:
     """An artifact and one photograph.
 
     Attributes:
-        graphs: loaded, by name.
+        setup: engine and opener, as verify takes them.
         fed: what the pipeline gave to each picture input, the first time, ``[H, W, 3]``.
     """
 
     artifact: Artifact
-    graphs: Mapping[str, Graph]
+    setup: Setup
     photo: GoldenPhoto
     fed: dict[str, Picture] = field(default_factory=dict)
+    _loaded: dict[str, Graph] = field(default_factory=dict)
 
     @property
     def pixels(self) -> Picture:
@@ -48,24 +49,42 @@ class Stand:
 
     def run(self, changes: Mapping[str, Change] | None = None) -> Picture:
         """Run the photograph with `changes` made to the inputs of those names; return ``[H, W, 3]`` in 0..1."""
-        made = changes or {}
-        wrapped = {graph.name: self._wrapped(graph.name, made) for graph in self.artifact.graphs}
-        return pipelines.assemble(self.artifact, wrapped).enhance(self.pixels)
+        engine = _Changing(self, changes or {})
+        return self.setup.open_runner(self.artifact, engine, self.setup.threads).enhance(self.pixels)
 
-    def _wrapped(self, name: str, changes: Mapping[str, Change]) -> Graph:
-        """Put a graph behind the changes."""
-        graph = next(one for one in self.artifact.graphs if one.name == name)
+    def graph(self, graph: GraphFile, *arguments: Any, **options: Any) -> Graph:
+        """Load a graph into the engine, once."""
+        if graph.name not in self._loaded:
+            engine: Any = self.setup.engine
+            self._loaded[graph.name] = engine.open(*arguments, **options)
+        return self._loaded[graph.name]
+
+
+@dataclass(frozen=True)
+class _Changing:
+    """An engine whose graphs see changed pictures."""
+
+    stand: Stand
+    changes: Mapping[str, Change]
+
+    def __getattr__(self, key: str) -> Any:
+        """Be the engine in everything else."""
+        return getattr(self.stand.setup.engine, key)
+
+    def open(self, path: Any, graph: GraphFile, *rest: Any, **options: Any) -> Graph:
+        """Load a graph, and put it behind the changes."""
+        loaded = self.stand.graph(graph, path, graph, *rest, **options)
         pictures = {spec.name: spec for spec in graph.inputs if is_picture(spec)}
 
-        def run(feeds: Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[np.float32]]:
+        def run(feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
             """Change the pictures and go on."""
             given = dict(feeds)
             for key, spec in pictures.items():
                 shown = _shown(given[key], spec)
-                self.fed.setdefault(key, shown.copy())
-                if key in changes:
-                    given[key] = _stored(changes[key](shown), spec)
-            return self.graphs[name](given)
+                self.stand.fed.setdefault(key, shown.copy())
+                if key in self.changes:
+                    given[key] = _stored(self.changes[key](shown), spec)
+            return loaded(given)
 
         return run
 

@@ -203,10 +203,9 @@ def _explanations(
     told = []
     worst = next((check.measurement.worst for check in failed if check.measurement.worst), "")
     photo = next((one for one in found.truth.photos if one.name == worst), found.truth.photos[0])
-    engine: Any = verifying.setup_for(found.made, found.wanted.engine, request.threads).engine
+    setup = verifying.setup_for(found.made, found.wanted.engine, request.threads)
     try:
-        graphs = {one.name: engine.open(found.made.path(one), one, request.threads) for one in found.made.graphs}
-        cause = diagnosis.explained(Stand(found.made, graphs, photo))
+        cause = diagnosis.explained(Stand(found.made, setup, photo))
     except ViewfinderError:  # the failure stands, and its reason; only the search for causes ends here
         cause = None
     if cause is not None:

@@ -12,8 +12,10 @@ from skimage import data
 from viewfinder import photos
 from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.golden import GoldenPhoto
+from viewfinder.runtime import pipelines
 from viewfinder.runtime.gate import diagnosis, resizing
 from viewfinder.runtime.gate.stand import Stand
+from viewfinder.runtime.verify import Setup
 from viewfinder.task import TensorSpec
 
 PHOTO = np.ascontiguousarray(data.astronaut()[60:140, 180:280])
@@ -23,6 +25,17 @@ def network(image):
     """Mix the channels unevenly and sharpen: ``[H, W, 3]`` to the same."""
     mixed = image @ np.array([[0.8, 0.1, 0.0], [0.1, 0.6, 0.2], [0.0, 0.1, 0.5]], np.float32)
     return (1.5 * mixed - 0.5 * ndimage.uniform_filter(mixed, (3, 3, 0), mode="nearest")).astype(np.float32)
+
+
+class Engine:
+    """Opens a function in place of a file."""
+
+    def __init__(self, run):
+        self.run = run
+
+    def open(self, path, graph, threads, **options):
+        """Return the function."""
+        return self.run
 
 
 def stand(graph, layout="NCHW"):
@@ -39,7 +52,8 @@ def stand(graph, layout="NCHW"):
         return {"clean": (result if layout == "NHWC" else result.transpose(2, 0, 1))[None].astype(np.float32)}
 
     source = PHOTO.astype(np.float32) / np.float32(255)
-    return Stand(made, {"model": run}, GoldenPhoto("astronaut", PHOTO, network(source).clip(0, 1)))
+    setup = Setup("made", Engine(run), pipelines.open)
+    return Stand(made, setup, GoldenPhoto("astronaut", PHOTO, network(source).clip(0, 1)))
 
 
 def moved(picture, y, x):
