@@ -1,1 +1,1 @@
-"""Quantization: one file per format. None stands here yet: artifacts are float or fp16."""
+"""Quantization: one file per format, each a thin use of the format's own tool, led by one recipe."""

@@ -114,11 +114,11 @@ def _without_type_checking(tree: ast.Module) -> ast.Module:
 
 
 def test_torch_stays_in_train_and_export():
-    """PyTorch is imported in train/ and export/ only."""
+    """PyTorch is imported in train/ and export/ only, and where PyTorch's own graph is quantized: no file holds it."""
     wrong = [
         f"{named(path)} imports {module}"
         for path in product()
-        if named(path).split("/")[0] not in {"train", "export"}
+        if named(path).split("/")[0] not in {"train", "export"} and named(path) != "quantize/executorch.py"
         for module in imports(parsed(path))
         if module.split(".")[0] == "torch"
     ]

@@ -8,7 +8,7 @@ precisions, and no time measured here means anything for them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from viewfinder.runtime.coreml.registry import Array, Kernel, Node
 from viewfinder.runtime.coreml.values import held, rounded
 
 _AGAIN = "the package is damaged, or uses a form that is not known here: export it again, or verify it on macOS"
+
+Watcher = Callable[[str, Array], None]
 
 
 @dataclass(frozen=True)
@@ -139,19 +141,24 @@ class Evaluator:
                 ending.setdefault(position, []).append(name)
         return [_Step(**{**vars(step), "done": tuple(ending.get(position, ()))}) for position, step in enumerate(steps)]
 
-    def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Compute the outputs, float32 by name; `feeds` has every input, in any float type."""
+    def __call__(self, feeds: Mapping[str, Array], watch: Watcher | None = None) -> dict[str, Array]:
+        """Compute the outputs, float32 by name; `feeds` has every input, in any float type.
+
+        `watch` is shown every input and every tensor that is computed, by name.
+        """
         tensors = {}
         for tensor in self.inputs:
             tensors[tensor.name] = rounded(np.asarray(feeds[tensor.name]), tensor.dtype)
+            if watch is not None:
+                watch(tensor.name, tensors[tensor.name])
         with np.errstate(all="ignore"):
             for step in self._steps:
-                self._run(step, tensors)
+                self._run(step, tensors, watch)
         outputs = {name: tensors[name] if name in tensors else self._constants[name] for name in self.output_names}
         # A copy: an output may be a view of an input or of a constant.
         return {name: np.array(array, np.float32, order="C") for name, array in outputs.items()}
 
-    def _run(self, step: _Step, tensors: dict[str, Array]) -> None:
+    def _run(self, step: _Step, tensors: dict[str, Array], watch: Watcher | None) -> None:
         """Compute one step and forget what it read last."""
         with self._explained(step):
             for tensor, array in zip(step.outputs, step(tensors), strict=True):
@@ -160,6 +167,8 @@ class Evaluator:
                 ):
                     raise ValueError(f"the result has the shape {array.shape}, the program declares {tensor.shape}")
                 tensors[tensor.name] = array
+                if watch is not None:
+                    watch(tensor.name, array)
         for name in step.done:
             tensors.pop(name, None)
 

@@ -1,0 +1,166 @@
+"""Core ML with coremltools.optimize: weights in 8 bits or as tables, activations in 8 bits, half precision.
+
+coremltools measures activation ranges by running Core ML, which needs a Mac. Elsewhere (and here always, so that the
+bytes do not depend on the machine) the ranges come from an observer that evaluates the package's own program; its
+passes and their arithmetic stay coremltools'. Its activation quantizer takes programs in half precision only: scales
+are rounded to it. So operators with 8-bit activations compute in float16 around them; what a recipe keeps float stays
+float32.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from viewfinder.errors import UsageError
+from viewfinder.quantize.job import GraphJob, Ranges, abilities, counts
+from viewfinder.recipe import Operator, Rule
+
+TOOLS = ("coremltools",)
+ABILITIES = abilities(
+    "fp16 int8 palette8 palette6 palette4",
+    "fp16 int8",
+    "Core ML has no 16-bit integer activations: it computes in fp16 what is not int8; for 4 bits take palette4",
+)
+SMALLEST_WEIGHT = 512
+"""Weights with fewer values stay as they are: nothing is won."""
+_PAIRS = ("insert_prefix_quantize_dequantize_pair", "insert_suffix_quantize_dequantize_pair")
+
+
+def quantize(job: GraphJob) -> dict[str, Any]:
+    """Write the quantized package; return what happened, for the manifest.
+
+    Raises:
+        UsageError: integer activations without an observer to measure their ranges.
+    """
+    import coremltools as ct
+
+    model = ct.models.MLModel(str(job.source), skip_model_load=True)
+    rules = _rules(job, model)
+    model = _halved(job, model)
+    if any(rule.activations == "int8" for rule in rules.values()):
+        model = _activations(job, model)
+    model = _weights(job, model)
+    model.save(str(job.target))
+    _settle_names(job.target)
+    return {"rules": counts(rules.values())}
+
+
+def _operations(model: Any) -> Iterable[Any]:
+    """Walk over the operations of a package that are no constants."""
+    for function in model.get_spec().mlProgram.functions.values():
+        for block in function.block_specializations.values():
+            yield from (operation for operation in block.operations if operation.type != "const")
+
+
+def _rules(job: GraphJob, model: Any) -> dict[str, Rule]:
+    """Return the rule of every operation by its name."""
+    found = list(_operations(model))
+    return dict(zip(map(_name, found), job.rules(map(_described, found)), strict=True))
+
+
+def _name(operation: Any) -> str:
+    """Return the name of an operation, by which coremltools configures it."""
+    attribute = operation.attributes.get("name") if "name" in operation.attributes else None
+    return str(attribute.immediateValue.tensor.strings.values[0]) if attribute else str(operation.outputs[0].name)
+
+
+def _described(operation: Any) -> Operator:
+    """Describe an operation."""
+    results = tuple(str(output.name) for output in operation.outputs)
+    reads = {
+        key: tuple(str(argument.name) for argument in value.arguments if argument.name)
+        for key, value in operation.inputs.items()
+    }
+    taken = tuple(name for names in reads.values() for name in names)
+    return Operator((_name(operation), *results, *reads.get("weight", ())), operation.type, taken, results)
+
+
+def _halved(job: GraphJob, model: Any) -> Any:
+    """Compute in float16 what is meant to, and what has 8-bit activations."""
+    from coremltools.converters.mil.mil.passes.defs.quantization import FP16ComputePrecision
+    from coremltools.models.utils import _apply_graph_pass
+
+    chosen = {name for name, rule in _rules(job, model).items() if _is_half(rule)}
+    if not chosen:
+        return model
+    change = FP16ComputePrecision(op_selector=lambda operation: operation.name in chosen)
+    return _apply_graph_pass(model, change, skip_model_load=True)
+
+
+def _is_half(rule: Rule) -> bool:
+    """Tell whether an operation leaves float32."""
+    return "fp16" in {rule.weights, rule.activations} or rule.activations == "int8"
+
+
+def _activations(job: GraphJob, model: Any) -> Any:
+    """Quantize the activations with coremltools' passes and ranges of our own."""
+    import coremltools as ct
+    from coremltools import optimize
+    from coremltools.converters.mil.mil.passes.graph_pass import PassOption
+    from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
+    from coremltools.models.utils import _apply_graph_pass
+
+    ranges = _ranges(job, model)
+    left = {name: None for name, rule in _rules(job, model).items() if rule.activations != "int8"}
+    one = optimize.coreml.OpLinearQuantizerConfig(mode="linear")
+    config = optimize.coreml.OptimizationConfig(global_config=one, op_name_configs=left)
+    passes = []
+    for name in _PAIRS:
+        found = PASS_REGISTRY[f"compression::{name}"]
+        found.set_options([PassOption("config", config), PassOption("activation_stats", ranges)])
+        passes.append(found)
+    passes.append(PASS_REGISTRY["common::dequantize_quantize_pair_elimination"])
+    return _apply_graph_pass(model, passes, spec_version=ct.target.iOS17.value, skip_model_load=True)
+
+
+def _ranges(job: GraphJob, model: Any) -> dict[str, dict[str, float]]:
+    """Measure the range of every tensor of a program, as coremltools' passes want them."""
+    if job.observe is None:
+        raise UsageError(
+            "Core ML activations need ranges, and nothing here measures them",
+            "quantize through `viewfinder quantize`, or keep the activations float",
+        )
+    with tempfile.TemporaryDirectory(prefix="viewfinder-quantize-") as folder:
+        package = Path(folder) / "half.mlpackage"
+        model.save(str(package))
+        found: Ranges = job.observe(package, job.require_feeds())
+    return {name: {"rmin": low, "rmax": high} for name, (low, high) in found.items()}
+
+
+def _weights(job: GraphJob, model: Any) -> Any:
+    """Store weights in 8 bits or as tables, kind after kind."""
+    from coremltools import optimize
+
+    tools = optimize.coreml
+    rules = _rules(job, model)
+    for kind in sorted({rule.weights for rule in rules.values()} - {"float", "fp16"}):
+        left: Mapping[str, None] = {name: None for name, rule in rules.items() if rule.weights != kind}
+        channel = any(rule.weights == kind and rule.granularity == "channel" for rule in rules.values())
+        if kind == "int8":
+            one = tools.OpLinearQuantizerConfig(
+                mode="linear_symmetric",
+                weight_threshold=SMALLEST_WEIGHT,
+                granularity="per_channel" if channel else "per_tensor",
+            )
+            change = tools.linear_quantize_weights
+        else:
+            one = tools.OpPalettizerConfig(mode="kmeans", nbits=int(kind[-1]), weight_threshold=SMALLEST_WEIGHT)
+            change = tools.palettize_weights
+        model = change(model, tools.OptimizationConfig(global_config=one, op_name_configs=dict(left)))
+    return model
+
+
+def _settle_names(package: Path) -> None:
+    """Replace the package's random item identifiers by ones made from the items' paths: same model, same bytes."""
+    manifest = package / "Manifest.json"
+    data = json.loads(manifest.read_text(encoding="utf-8"))
+    items = data["itemInfoEntries"]
+    renamed = {key: str(uuid.uuid5(uuid.NAMESPACE_URL, item["path"])).upper() for key, item in items.items()}
+    data["itemInfoEntries"] = {renamed[key]: item for key, item in items.items()}
+    data["rootModelIdentifier"] = renamed[data["rootModelIdentifier"]]
+    manifest.write_text(json.dumps(data, indent=4, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,122 @@
+"""ExecuTorch: a ``.pte`` cannot be quantized again, so the float network is (PT2E: torch.export, torchao, XNNPACK).
+
+PyTorch is imported here because PT2E works on PyTorch's own graph and no file format holds that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from viewfinder.errors import UsageError
+from viewfinder.quantize.job import Feeds, GraphJob, abilities, counts
+from viewfinder.recipe import Operator, Rule
+
+TOOLS = ("torch", "torchao", "executorch")
+ABILITIES = abilities(
+    "int8",
+    "int8",
+    "XNNPACK computes int8 weights with int8 activations (w8a8); for half precision, `viewfinder export` it with fp16",
+    weights_alone=False,
+)
+
+
+def quantize(job: GraphJob) -> dict[str, Any]:
+    """Write the quantized program; return what happened, for the manifest.
+
+    Raises:
+        UsageError: no network, weights without activations in 8 bits, or an operator that cannot be lowered.
+    """
+    if job.network is None:
+        raise UsageError(
+            f"the graph {job.name} of an ExecuTorch artifact is quantized from its PyTorch network",
+            "quantize the model by its name: viewfinder quantize MODEL --format executorch",
+        )
+    prepared, rules = _prepared(job)
+    converted = _converted(prepared, _tensors(job))
+    notes = _lowered(job, converted)
+    return {"rules": counts(rules), **notes}
+
+
+def _tensors(job: GraphJob) -> Iterable[tuple[Any, ...]]:
+    """Turn calibration inputs into arguments, in the order of the graph's inputs."""
+    import torch
+
+    def arguments(feed: Feeds) -> tuple[Any, ...]:
+        """Keep the order of the feed, which is the manifest's."""
+        return tuple(torch.from_numpy(array.copy()) for array in feed.values())
+
+    return map(arguments, job.require_feeds())
+
+
+def _prepared(job: GraphJob) -> tuple[Any, list[Rule]]:
+    """Export the network and put observers around every operator that the recipe names."""
+    import torch
+    from executorch.backends.xnnpack.quantizer import xnnpack_quantizer as xnnpack
+    from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
+
+    assert job.network is not None
+    module, examples = job.network
+    exported = torch.export.export(module.eval(), examples, strict=False).module()
+    nodes = [node for node in exported.graph.nodes if node.op == "call_function"]
+    rules = dict(zip((node.name for node in nodes), job.rules(map(_described, nodes)), strict=True))
+    # XNNPACK has no convolution with 8-bit weights alone: what asks for it stays float.
+    rules = {name: rule if rule.activations == "int8" else Rule() for name, rule in rules.items()}
+    channel = all(rule.granularity == "channel" for rule in job.recipe.rules)
+    quantizer = xnnpack.XNNPACKQuantizer()
+    quantizer.set_global(xnnpack.get_symmetric_quantization_config(is_per_channel=channel))
+
+    def chosen(node: Any) -> bool:
+        """Tell whether a node is quantized; a weight is if what reads it is (XNNPACK asks for both together)."""
+        asked = [node] if node.name in rules else list(node.users)
+        return any(not rules.get(one.name, Rule()).is_float for one in asked)
+
+    quantizer.set_filter_function(chosen)
+    return prepare_pt2e(exported, quantizer), list(rules.values())
+
+
+def _described(node: Any) -> Operator:
+    """Describe a node: its names are its own, its module's and its constants'."""
+    stack = node.meta.get("nn_module_stack") or {}
+    modules = [str(path) for path, _ in stack.values()]
+    constants = [str(given.target) for given in node.all_input_nodes if given.op == "get_attr"]
+    kind = str(getattr(node.target, "__name__", node.target)).split(".")[0].rstrip("_")
+    reads = tuple(str(given.name) for given in node.all_input_nodes)
+    return Operator((str(node.name), *modules[-1:], *constants), kind, reads, (str(node.name),))
+
+
+def _converted(prepared: Any, inputs: Iterable[tuple[Any, ...]]) -> Any:
+    """Show the pictures to the observers and replace them by what they saw."""
+    import torch
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
+
+    with torch.no_grad():
+        for arguments in inputs:
+            prepared(*arguments)
+    return convert_pt2e(prepared)
+
+
+def _lowered(job: GraphJob, converted: Any) -> dict[str, Any]:
+    """Lower to XNNPACK and write the program."""
+    import torch
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.devtools.backend_debug import get_delegation_info
+    from executorch.exir import to_edge_transform_and_lower
+
+    assert job.network is not None
+    program = torch.export.export(converted, job.network[1], strict=False)
+    edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+    info = get_delegation_info(edge.exported_program().graph_module)
+    with job.target.open("wb") as stream:
+        edge.to_executorch().write_to_file(stream)
+    left = {
+        str(name): int(entry.non_delegated)
+        for name, entry in info.delegation_by_operator.items()
+        if entry.non_delegated and "getitem" not in str(name)
+    }
+    return {
+        "delegate": "xnnpack",
+        "partitions": int(info.num_delegated_subgraphs),
+        "delegated_nodes": int(info.num_delegated_nodes),
+        "not_delegated": dict(sorted(left.items())),
+    }

@@ -1,0 +1,151 @@
+"""Verbs about fewer bits: quantize and audit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from viewfinder.cli.options import NoCache, Photos, Subject, Weights
+from viewfinder.cli.table import size, table
+from viewfinder.cli.verb import Outcome, progress, verb
+
+if TYPE_CHECKING:
+    from viewfinder.verbs.audit import AuditResult
+    from viewfinder.verbs.quantize import QuantizeResult
+
+ROWS = 12
+"""Tensors that an audit shows to people; ``--json`` has all."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verbs."""
+    verb(app, "quantize")(quantize)
+    verb(app, "audit")(audit)
+
+
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        help="fp16, w8, w8a8, w8a16 or mixed, or what AI Edge Quantizer calls them.",
+        show_default="the recipe's, or w8a8",
+    ),
+]
+RecipeFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--recipe", metavar="FILE", help="Rules as JSON, or AI Edge Quantizer's.", show_default="the pipeline's own"
+    ),
+]
+Target = Annotated[str | None, typer.Option("--target", metavar="NAME", help="Kernels that ONNX is for: cpu or npu.")]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option("--format", metavar="NAME", help="onnx, tflite, coreml or executorch; may be repeated."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FOLDER", help="Holds FORMAT-PRECISION/.", show_default="beside the float"),
+]
+CalibrationData = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration-data",
+        metavar="PATH",
+        help="Photographs on which the ranges are measured.",
+        show_default="scikit-image's, at three exposures",
+    ),
+]
+Samples = Annotated[
+    int, typer.Option("--num-calibration-samples", metavar="N", min=1, help="Most photographs that are taken of them.")
+]
+MinCoverage = Annotated[
+    float,
+    typer.Option(
+        "--min-coverage", metavar="SHARE", min=0, max=1, help="Least share of dark, mid and bright that is there."
+    ),
+]
+OwnModel = Annotated[
+    str | None,
+    typer.Option("--model", metavar="FILE:TASK", help="The network of an ExecuTorch artifact that is not shipped."),
+]
+
+
+def quantize(
+    subject: Subject,
+    precision: Precision = None,
+    recipe: RecipeFile = None,
+    target: Target = None,
+    formats: Formats = None,
+    output: Output = None,
+    calibration_data: CalibrationData = None,
+    samples: Samples = 24,
+    min_coverage: MinCoverage = 1.0,
+    model: OwnModel = None,
+    weights: Weights = None,
+    no_cache: NoCache = False,
+) -> Outcome:
+    """Make float artifacts smaller: fp16, 8-bit weights, 8-bit or 16-bit activations."""
+    from viewfinder.verbs import quantize as verbs
+
+    request = verbs.QuantizeRequest(
+        subject=subject,
+        precision=precision,
+        recipe=recipe,
+        target=target,
+        formats=tuple(formats or ()),
+        output=output,
+        calibration_data=calibration_data,
+        samples=samples,
+        min_coverage=min_coverage,
+        model=model,
+        weights=weights,
+        use_cache=not no_cache,
+    )
+    made = verbs.quantize(request, progress)
+    return Outcome(made.to_dict(), _quantized(made), warnings=made.warnings)
+
+
+def _quantized(made: QuantizeResult) -> str:
+    """One line per artifact with the kinds of its operators, then the calibration set."""
+    rows = []
+    for one in made.artifacts:
+        kinds = "; ".join(
+            f"{graph.name}: {', '.join(f'{count} {kind}' for kind, count in graph.notes['rules'].items())}"
+            for graph in one.graphs
+        )
+        rows.append((str(one.folder), size(one.size_bytes), kinds))
+    used = made.artifact.recipe["calibration"]
+    lines = [table(("artifact", "size", "operators"), rows)]
+    if used:
+        strata = ", ".join(f"{count} {name}" for name, count in used["strata"].items())
+        lines.append(f"calibrated on {used['name']}: {strata}; coverage {used['coverage']:.0%}")
+    return "\n".join([*lines, "next: viewfinder verify on them"])
+
+
+def audit(subject: Subject, photos: Photos = None, weights: Weights = None, no_cache: NoCache = False) -> Outcome:
+    """Find tensors that half precision cannot hold on photographs."""
+    from viewfinder.verbs import audit as verbs
+
+    done = verbs.audit(verbs.AuditRequest(subject, tuple(photos or ()), weights, not no_cache), progress)
+    return Outcome(done.to_dict(), _audited(done), done.exit_code)
+
+
+def _audited(done: AuditResult) -> str:
+    """List the tensors nearest to the end of the range."""
+    rows = [
+        (
+            one.verdict,
+            f"{one.graph}/{one.tensor}",
+            f"{one.type} {one.operator}",
+            f"{one.largest:.4g}",
+            f"{one.lost:.2%}",
+        )
+        for one in done.ranges[:ROWS]
+    ]
+    head = ("verdict", "tensor", "operator", "largest", "below normal")
+    out = sum(one.verdict == "overflow" for one in done.ranges)
+    told = f"{out} of {len(done.ranges)} tensors leave the range of float16 (65504)"
+    return f"{table(head, rows)}\n\n{told}; verdict: {done.measurement.verdict}"

@@ -1,0 +1,264 @@
+"""``viewfinder quantize``: from float artifacts to quantized ones, by a recipe, with a named calibration set."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from viewfinder import artifact, models
+from viewfinder.artifact import Artifact
+from viewfinder.errors import UsageError
+from viewfinder.export.quiet import quiet
+from viewfinder.quantize import calibration, defaults, quantizer, tflite
+from viewfinder.quantize.calibration import Sample
+from viewfinder.quantize.quantizer import Aids
+from viewfinder.recipe import BadRecipeError, CalibrationSet, Recipe, read_json
+from viewfinder.verbs import feeding
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class QuantizeRequest:
+    """What to quantize.
+
+    Attributes:
+        subject: a float artifact's folder, a folder with some (a build), or a model, which is exported first.
+        precision: or an alias (`viewfinder.quantize.defaults.ALIASES`); None takes the recipe's, else ``w8a8``.
+        recipe: a file: ours, or AI Edge Quantizer's (then TFLite only). None takes the default of the pipeline.
+        target: ``cpu`` or ``npu``; None takes the recipe's.
+        formats: of the artifacts found; empty takes all that can hold the precision.
+        output: folder that will hold ``FORMAT-PRECISION/``; None takes the one in which the float artifact lies.
+        calibration_data: photographs or folder; None takes `viewfinder.quantize.calibration.default`.
+        samples: most photographs that are taken of them.
+        min_coverage: least share of the strata that must hold a photograph, 0..1.
+        model: for ExecuTorch artifacts of a network that is not shipped: ``path/to/file.py:TASK``.
+        weights: of a model.
+    """
+
+    subject: str
+    precision: str | None = None
+    recipe: Path | None = None
+    target: str | None = None
+    formats: tuple[str, ...] = ()
+    output: Path | None = None
+    calibration_data: Path | None = None
+    samples: int = calibration.DEFAULT_SAMPLES
+    min_coverage: float = 1.0
+    model: str | None = None
+    weights: str | None = None
+    use_cache: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a coverage that is no share."""
+        if not 0 <= self.min_coverage <= 1:
+            raise UsageError(f"a coverage of {self.min_coverage}", "give a share of 0 to 1")
+
+
+@dataclass(frozen=True)
+class QuantizeResult:
+    """What was written."""
+
+    artifacts: tuple[Artifact, ...]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def artifact(self) -> Artifact:
+        """Return the only artifact, or the first of several."""
+        return self.artifacts[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON data."""
+        return {"artifacts": [self._described(made) for made in self.artifacts], "warnings": list(self.warnings)}
+
+    def _described(self, made: Artifact) -> dict[str, Any]:
+        """Describe one artifact as JSON data."""
+        return {
+            "folder": str(made.folder),
+            "sha256": made.sha256,
+            "parent_sha256": made.parent_sha256,
+            "format": made.format,
+            "precision": made.precision,
+            "size_bytes": made.size_bytes,
+            "seconds": round(self.seconds.get(made.folder.name, 0.0), 2),
+            "calibration": made.recipe["calibration"],
+            "graphs": {graph.name: dict(graph.notes["rules"]) for graph in made.graphs},
+        }
+
+
+def quantize(request: QuantizeRequest, progress: Progress | None = None) -> QuantizeResult:
+    """Quantize every float artifact that the request names; each new one appears whole or not at all.
+
+    Raises:
+        UsageError: no such artifact, model, format or precision; a recipe that a format cannot hold.
+        CheckFailedError: the calibration set leaves out kinds of pictures; nothing has been done then.
+        MissingToolError: a quantizer is not installed.
+    """
+    say = progress or (lambda _line: None)
+    given = read_json(request.recipe) if request.recipe is not None else None
+    _check_words(request, given)
+    taken, chosen = _calibration(request) if _may_need_calibration(request, given) else ([], None)
+    parents, warnings = _chosen(request, given, _parents(request, given, say))
+    folders, seconds = [], {}
+    for parent in parents:
+        recipe = replace(_recipe(request, given, parent), calibration=None)
+        name, start = f"{parent.format}-{recipe.precision}", time.perf_counter()
+        say(f"quantizing {parent.folder.name} to {name}")
+        if recipe.needs_calibration:
+            recipe = replace(recipe, calibration=chosen)
+        folder = (request.output or parent.folder.resolve().parent) / name
+        with quiet():
+            aids = _aids(request, parent, recipe, taken)
+            folders.append(quantizer.quantize(parent, recipe, folder, aids))
+        seconds[name] = time.perf_counter() - start
+        warnings += tflite.warnings(recipe.rules) if parent.format == "tflite" else []
+    return QuantizeResult(tuple(folders), seconds, tuple(warnings))
+
+
+def _check_words(request: QuantizeRequest, given: Any) -> None:
+    """Refuse unknown precisions and formats before anything is exported."""
+    if request.precision is not None:
+        defaults.precision(request.precision)
+    for name in request.formats:
+        quantizer.writer(name)
+    if given is not None and not tflite.is_native(given):
+        own = _own(request, given)
+        wanted = defaults.precision(request.precision) if request.precision else own.precision
+        if wanted != own.precision:
+            raise BadRecipeError(
+                f"{request.recipe} is a recipe for {own.precision}, not {wanted}", "leave --precision out"
+            )
+
+
+def _own(request: QuantizeRequest, given: Any) -> Recipe:
+    """Read a recipe of ours."""
+    if not isinstance(given, Mapping):
+        raise BadRecipeError(f"{request.recipe} holds no recipe", "see `viewfinder quantize --help`")
+    recipe = Recipe.from_dict(given)
+    return replace(recipe, target=request.target or recipe.target)
+
+
+def _recipe(request: QuantizeRequest, given: Any, parent: Artifact) -> Recipe:
+    """Return the recipe for one artifact."""
+    if given is None:
+        return defaults.recipe(parent, request.precision or "w8a8", request.target or "cpu")
+    if not tflite.is_native(given):
+        return _own(request, given)
+    base = defaults.recipe(parent, "w8a8")
+    graphs = [graph.name for graph in parent.graphs if base.touches(graph.name)]
+    named = given if isinstance(given, dict) else dict.fromkeys(graphs, given)
+    return Recipe(tflite.precision_of(given), native={tflite.NATIVE: named})
+
+
+def _may_need_calibration(request: QuantizeRequest, given: Any) -> bool:
+    """Tell whether activation ranges will have to be measured, before there is an artifact to ask about."""
+    if given is None:
+        return defaults.precision(request.precision or "w8a8") not in {"fp16", "w8"}
+    return tflite.is_native(given) or _own(request, given).needs_calibration
+
+
+def _calibration(request: QuantizeRequest) -> tuple[list[Sample], CalibrationSet]:
+    """Choose the calibration pictures and check what they cover."""
+    path = request.calibration_data
+    listed = calibration.default() if path is None else calibration.from_folder(path)
+    name = calibration.DEFAULT_NAME if path is None else path.resolve().name
+    taken, chosen = calibration.choose(listed, name, request.samples)
+    calibration.require_coverage(chosen, request.min_coverage)
+    return taken, chosen
+
+
+def _parents(request: QuantizeRequest, given: Any, say: Progress) -> list[Artifact]:
+    """Load the float artifacts that the request means; a model is exported beside where the result goes."""
+    path = Path(request.subject).expanduser()
+    if path.exists() and request.subject not in models.names() and not request.subject.endswith(".py"):
+        found = artifact.find(path) or ([path] if (path / artifact.MANIFEST).is_file() else [])
+        if not found:
+            raise UsageError(f"there is no artifact in {path}", "name an artifact's folder, a build, or a model")
+        loaded = [artifact.load(folder) for folder in found]
+        # Of a build, the float ones are meant; an artifact that is named itself is refused later, with the reason.
+        return loaded if len(loaded) == 1 else [one for one in loaded if one.precision == "float"]
+    from viewfinder.verbs.export import ExportOptions, export
+
+    formats = request.formats or ((tflite.NATIVE,) if given is not None and tflite.is_native(given) else ())
+    options = ExportOptions(
+        request.subject, formats, output=request.output, weights=request.weights, use_cache=request.use_cache
+    )
+    return list(export(options, say).artifacts)
+
+
+def _chosen(request: QuantizeRequest, given: Any, parents: Sequence[Artifact]) -> tuple[list[Artifact], list[str]]:
+    """Take the formats asked for; of formats that nobody asked for, leave out with a warning what cannot be done."""
+    taken: list[Artifact] = []
+    warnings: list[str] = []
+    for parent in parents:
+        if request.formats and parent.format not in request.formats:
+            continue
+        try:
+            quantizer.check(_recipe(request, given, parent), parent.format)
+        except BadRecipeError as error:
+            if request.formats or len(parents) == 1:
+                raise
+            warnings.append(f"{parent.folder.name} is left out: {error.message}; {error.hint}")
+            continue
+        taken.append(parent)
+    if not taken:
+        wanted = ", ".join(request.formats)
+        reason = f"no float artifact of {wanted}" if wanted else "; ".join(warnings) or "no float artifact"
+        raise UsageError(f"{request.subject}: {reason}", "export the model first, or name another format")
+    return taken, warnings
+
+
+def _aids(request: QuantizeRequest, parent: Artifact, recipe: Recipe, taken: Sequence[Sample]) -> Aids:
+    """Record calibration inputs, and get the network where the format needs it."""
+    graphs = [graph.name for graph in parent.graphs if recipe.touches(graph.name) or recipe.native]
+    if recipe.native:
+        named = recipe.native[tflite.NATIVE]
+        graphs = [name for name in graphs if name in named]
+    needed = graphs if recipe.needs_calibration else []
+    feeds = feeding.record(parent, (sample.read() for sample in taken), needed) if needed else {}
+    networks = _networks(request, parent) if parent.format == "executorch" else {}
+    return Aids(feeds, feeding.ranges, networks)
+
+
+def _networks(request: QuantizeRequest, parent: Artifact) -> dict[str, tuple[Any, tuple[Any, ...]]]:
+    """Cut the PyTorch network again, as it was cut for an artifact.
+
+    Raises:
+        UsageError: the network is not known, or has other weights or tensors than the artifact.
+    """
+    from viewfinder.export import exporter, weights
+    from viewfinder.export.request import ExportRequest
+
+    name = request.model or (request.subject if _is_model(request.subject) else parent.task)
+    task = models.load(name)
+    known = parent.weights if parent.weights in task.weights else None
+    _, path = weights.locate(task, request.weights or known)
+    again = "export the model again, or name its file with --model and --weights"
+    if weights.digest(task, path) != parent.weights_sha256:
+        raise UsageError(f"{parent.folder} was made with other weights than {task.name} has now", again)
+    sizes = parent.parameters
+    options = ExportRequest(
+        parent.format,
+        layout=str(parent.recipe.get("layout", "nchw")),
+        form=str(sizes.get("form", "auto")),
+        width=sizes["tile"][1] if "tile" in sizes else sizes.get("width"),
+        strip_rows=sizes["tile"][0] if "tile" in sizes else sizes.get("strip_rows"),
+    )
+    cut = exporter.pipeline_module(task.pipeline).cut(task, weights.load(task, path), options)
+    if [_shape_of(graph) for graph in cut.graphs] != [_shape_of(graph) for graph in parent.graphs]:
+        raise UsageError(f"{parent.folder} was cut otherwise than this viewfinder cuts {task.name}", again)
+    return {graph.name: (graph.module, graph.examples) for graph in cut.graphs}
+
+
+def _shape_of(graph: Any) -> tuple[Any, ...]:
+    """Return what two cuts of a graph must share: names, shapes and layouts, whatever is said about them."""
+    return (graph.name, *((spec.name, spec.shape, spec.layout) for spec in (*graph.inputs, *graph.outputs)))
+
+
+def _is_model(name: str) -> bool:
+    """Tell a model's name or file from a folder."""
+    return name in models.names() or ":" in name
