@@ -1,4 +1,4 @@
-"""What every device promises, tested on each: this computer, the fake, and the emulated ARM64 board."""
+"""What every device promises, tested on each: this computer, the fake, the emulated ARM64 board, a board behind ssh."""
 
 from __future__ import annotations
 
@@ -26,11 +26,20 @@ SCRIPT = [
 """What the fake answers to the programs above."""
 
 
-@pytest.fixture(params=["host", "fake", pytest.param("arm64:cortex-a76", marks=pytest.mark.arm64)])
+@pytest.fixture(
+    params=[
+        "host",
+        "fake",
+        pytest.param("arm64:cortex-a76", marks=pytest.mark.arm64),
+        pytest.param("ssh", marks=pytest.mark.ssh),
+    ]
+)
 def device(request):
     """Give each device."""
     if request.param == "fake":
         return Fake(SCRIPT)
+    if request.param == "ssh":
+        return devices.load(request.getfixturevalue("board").name)
     if request.param.startswith("arm64"):
         request.getfixturevalue("arm64")
     return devices.load(request.param)
@@ -48,8 +57,8 @@ def test_it_says_what_it_is(device):
     assert info.name == device.name
     assert info.cores >= 1
     assert info.system
-    evidence = {"host": Evidence.MEASURED, "fake": Evidence.NOT_RUN}
-    assert info.evidence is evidence.get(device.name, Evidence.EMULATED)
+    evidence = {"fake": Evidence.NOT_RUN, "arm64": Evidence.EMULATED}
+    assert info.evidence is evidence.get(device.name.partition(":")[0], Evidence.MEASURED)
 
 
 def test_commands_run_without_a_shell(device):

@@ -7,12 +7,14 @@ import pytest
 from PIL import Image
 from tests.verbs import made
 
-from viewfinder import demo, photos
+from viewfinder import artifact, demo, devices, photos
 from viewfinder.devices import userland
 from viewfinder.devices.userland import emulator, packages
 from viewfinder.errors import Exit, UsageError
 from viewfinder.measurement import Evidence
-from viewfinder.runtime import graphs
+from viewfinder.runtime import engines, graphs
+from viewfinder.runtime.profile import counts
+from viewfinder.runtime.profile.feeds import first_feeds
 from viewfinder.target import Target
 from viewfinder.verbs.export import ExportOptions, export
 from viewfinder.verbs.profile import ProfileRequest, profile
@@ -113,3 +115,32 @@ def test_counts_are_those_of_the_arithmetic(arm64, hdrnet):
         assert second[name] == pytest.approx(first[name], rel=1e-3)
     assert second["strip_dram_bytes"] == pytest.approx(first["strip_dram_bytes"], rel=1e-2)
     assert first["coefficients_dot_int8_instructions"] == 0
+
+
+KERNELS = {"cortex-a53": "mlal_int", "cortex-a72": "mlal_int", "cortex-a76": "dot_int8", "armv8.6": "mmla_int8"}
+"""The instructions that XNNPACK's int8 kernels multiply with on each board."""
+
+
+@pytest.fixture(scope="module")
+def quantized(hdrnet):
+    """Quantize HDRNet's coefficient network to int8."""
+    quantizing = pytest.importorskip("viewfinder.verbs.quantize")
+    request = quantizing.QuantizeRequest(str(hdrnet["tflite"]), "w8a8", samples=6, use_cache=False)
+    return artifact.load(quantizing.quantize(request).artifact.folder)
+
+
+@pytest.mark.arm64
+@pytest.mark.parametrize("board", BOARDS)
+def test_int8_is_bit_identical_to_this_computer(arm64, quantized, board, tmp_path):
+    """The same bytes come out of each board's own int8 kernels, and each uses what its processor has for them."""
+    (graph,) = [one for one in quantized.graphs if one.name == "coefficients"]
+    here, device = engines.for_format("tflite"), devices.load(f"arm64:{board}")
+    feeds = first_feeds(quantized, here, photos.read(demo.photos()[0]).pixels)["coefficients"]
+    there = engines.on(device, "tflite", Evidence.EMULATED, tmp_path / "counts").open(quantized.path(graph), graph, 1)
+    expected = here.open(quantized.path(graph), graph, 1)(feeds)["grid"]
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_array_equal(there(feeds)["grid"], expected)
+    there.marked(feeds, counts.RUNS + 1)
+    found = counts.read(tmp_path / "counts", counts.RUNS)
+    assert max(KERNELS.values(), key=found.middle) == KERNELS[board]
+    assert found.middle(KERNELS[board]) > 1_000_000
