@@ -1,9 +1,9 @@
 """Isolated environments for tools whose pins conflict with ours: one lock file ``NAME.lock`` each, made on demand.
 
 A lock file lists every package with its version and the hash of its wheel. Its head says what it covers; the line
-``# import: MODULE`` names what has to be importable afterwards. An environment counts as installed once a record of
-its lock file lies in it, which is written last: a killed installation is never taken for a finished one, and the next
-one continues where it stopped.
+``# import: MODULE`` names what has to be importable afterwards, ``# size:`` and ``# licence:`` say what to know before.
+An environment counts as installed once a record of its lock file lies in it, which is written last: a killed
+installation is never taken for a finished one, and the next one continues where it stopped.
 """
 
 from __future__ import annotations
@@ -53,6 +53,22 @@ def folder(name: str) -> Path:
     return files.cache_folder("toolchains", name)
 
 
+def remedy(name: str) -> str:
+    """Return the command that installs a toolchain."""
+    return f"viewfinder doctor --install {name}"
+
+
+def about(name: str) -> dict[str, str]:
+    """Return what the head of a lock file says about ``size`` and ``licence``; what it does not say is not there.
+
+    Raises:
+        UsageError: no toolchain has this name.
+    """
+    lines = lock_file(name).read_text(encoding="utf-8").splitlines()
+    pairs = [line[2:].partition(": ") for line in lines if line.startswith(("# size: ", "# licence: "))]
+    return {key: text for key, _, text in pairs}
+
+
 def python(name: str) -> Path | None:
     """Return the interpreter of an installed toolchain, else None."""
     return _python_of(folder(name)) if installed(name) else None
@@ -71,7 +87,7 @@ def installed(name: str) -> bool:
 def probe(name: str) -> str | None:
     """Return None when the toolchain works, else the reason in words. Starts its interpreter."""
     if not installed(name):
-        return f"it is not installed; viewfinder doctor --install {name}"
+        return f"it is not installed; {remedy(name)}"
     finished = _run([str(_python_of(folder(name))), "-I", "-c", f"import {_module(name)}"])
     return None if finished.returncode == 0 else f"{_module(name)} cannot be imported: {_last(finished.stderr)}"
 
@@ -92,6 +108,8 @@ def install(name: str, progress: Progress) -> None:
         progress(f"{name} is already installed in {target}")
         return
     interpreter = _base_python(name)
+    for key, text in about(name).items():
+        progress(f"{key}: {text}")
     with files.explained(target):
         _make_environment(interpreter, target, progress)
         (target / _RECORD).unlink(missing_ok=True)
@@ -210,7 +228,7 @@ def _failed(name: str, why: str) -> MissingToolError:
     """Return the error for an installation that did not succeed."""
     return MissingToolError(
         f"the toolchain {name} could not be installed: {why}",
-        f"check the connection to the package index and the free space, then run: viewfinder doctor --install {name}",
+        f"check the connection to the package index and the free space, then run: {remedy(name)}",
     )
 
 

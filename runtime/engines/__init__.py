@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 Arrays = Mapping[str, NDArray[Any]]
 
-_DEFAULTS = {"tflite": "litert", "onnx": "onnxruntime", "coreml": "coreml", "executorch": "executorch"}
+_DEFAULTS = {
+    "tflite": "litert",
+    "onnx": "onnxruntime",
+    "coreml": "coreml",
+    "executorch": "executorch",
+    "qnn": "qnn",
+}
 """Engine of each format unless another is asked for; a format's name is an alias of it."""
 
 

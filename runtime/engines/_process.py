@@ -54,14 +54,14 @@ def open_tflite(python: Path | None, module: str, path: Path, graph: GraphFile, 
 
 
 def open_in(interpreter: Interpreter, module: str, path: Path, graph: GraphFile, threads: int) -> WorkerRunner:
-    """Load a file with the runtime `module`: ``onnxruntime``, or one with a TFLite ``Interpreter``.
+    """Load a file with the runtime `module`: ``onnxruntime``, its plug-in for an NPU, or a TFLite ``Interpreter``'s.
 
     Raises:
         BadArtifactError: it is not a file of this format, or does not match `graph`.
         NotVerifiedError: this runtime does not load or run the file, crashes or hangs on it, or answers garbage.
         MissingToolError: the interpreter cannot be started.
     """
-    if module != "onnxruntime":
+    if module not in _worker.MODELS:
         with path.open("rb") as stream:
             if stream.read(8)[4:] != _IDENTIFIER:
                 raise damaged(path, "it is not a TFLite file")

@@ -101,17 +101,21 @@ class Onnx:
 
     def __init__(self, module: str, path: str, threads: int) -> None:
         """Load it."""
-        runtime = importlib.import_module(module)
+        runtime = importlib.import_module("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = 3
         try:
-            self._session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self._session = self._open(runtime, module, path, options)
         except Exception as error:  # its exceptions share no base class but this one
             raise RuntimeError(str(error)) from error
         self._outputs = [item.name for item in self._session.get_outputs()]
         self._arrays: dict[str, Any] = {}
         self._results: list[Any] = []
+
+    def _open(self, runtime: Any, _module: str, path: str, options: Any) -> Any:
+        """Start a session on the CPU."""
+        return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def shapes(self) -> list[dict[str, list[int]]]:
         """Return the shapes of the inputs and of the outputs, by name."""
@@ -131,10 +135,27 @@ class Onnx:
         return dict(zip(self._outputs, self._results))  # noqa: B905 the runtime gives one result per name
 
 
+class Npu(Onnx):
+    """A file compiled for Qualcomm's NPU, in ONNX Runtime with Qualcomm's emulator and nothing else."""
+
+    def _open(self, runtime: Any, module: str, path: str, options: Any) -> Any:
+        """Start a session in which nothing may run on the CPU."""
+        qnn = importlib.import_module(module)
+        runtime.register_execution_provider_library(qnn.EP_NAME, qnn.get_library_path())
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        device = next(one for one in runtime.get_ep_devices() if one.ep_name == qnn.EP_NAME)
+        options.add_provider_for_devices([device], {"backend_type": "htp"})
+        return runtime.InferenceSession(path, options)
+
+
+MODELS = {"onnxruntime": Onnx, "onnxruntime_qnn": Npu}
+"""What loads a file, by the module that is asked for; every other has a TFLite ``Interpreter``."""
+
+
 def main(module: str, path: str, threads: int, answers: BinaryIO) -> None:
     """Load the file, say what it has, then run it for every message."""
     try:
-        model = (Onnx if module == "onnxruntime" else Tflite)(module, path, threads)
+        model = MODELS.get(module, Tflite)(module, path, threads)
         shapes = model.shapes()
     except (ValueError, RuntimeError) as error:
         send(answers, {"error": str(error)}, {})

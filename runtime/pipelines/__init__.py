@@ -23,7 +23,7 @@ from viewfinder.runtime.pipelines.runner import PhotoRunner, Rows
 Graph = Callable[[Mapping[str, NDArray[np.float32]]], Mapping[str, NDArray[np.float32]]]
 """A graph ready to run: arrays by input name to arrays by output name."""
 
-__all__ = ["Graph", "PhotoRunner", "Rows", "assemble", "borders", "names", "open"]
+__all__ = ["Graph", "PhotoRunner", "Rows", "assemble", "borders", "names", "open", "open_rows"]
 
 
 def names() -> list[str]:
@@ -41,15 +41,25 @@ def open(artifact: Artifact, engine: str | Engine, threads: int = 1) -> PhotoRun
         engine: from `viewfinder.runtime.engines.load`, or its name.
         threads: for each graph.
     """
+    return PhotoRunner(open_rows(artifact, engine, threads))
+
+
+def open_rows(artifact: Artifact, engine: str | Engine, threads: int = 1) -> Rows:
+    """Do the same without what makes whole photographs of rows."""
     loaded = engines.load(engine) if isinstance(engine, str) else engine
     graphs = {graph.name: loaded.open(artifact.path(graph), graph, threads) for graph in artifact.graphs}
-    return assemble(artifact, graphs)
+    return _rows(artifact, graphs)
 
 
 def assemble(artifact: Artifact, graphs: Mapping[str, Graph]) -> PhotoRunner:
     """Join loaded graphs as the artifact's pipeline says."""
+    return PhotoRunner(_rows(artifact, graphs))
+
+
+def _rows(artifact: Artifact, graphs: Mapping[str, Graph]) -> Rows:
+    """Join loaded graphs as the artifact's pipeline says."""
     rows: Rows = _module(artifact).rows(artifact, graphs)
-    return PhotoRunner(rows)
+    return rows
 
 
 def borders(artifact: Artifact, height: int, width: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

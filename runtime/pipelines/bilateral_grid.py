@@ -7,7 +7,7 @@ columns to the slots of the model, in several passes if it needs more than there
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -126,6 +126,15 @@ class GridRows:
 
     def __call__(self, pixels: Pixels | Array) -> Iterator[Array]:
         """Yield enhanced rows ``[n, W, 3]``, a strip at a time, in one buffer."""
+        yield from self.bands(pixels, range(0, pixels.shape[0], self.step))
+
+    @property
+    def step(self) -> int:
+        """Return the rows of a strip."""
+        return self._sizes.rows
+
+    def bands(self, pixels: Pixels | Array, tops: Iterable[int]) -> Iterator[Array]:
+        """Yield the strips that begin at `tops`, multiples of `step`, in one buffer."""
         sizes, (height, width) = self._sizes, pixels.shape[:2]
         grid, passes = self._grid(pixels), column_passes(width, sizes)
         row_weights = hat_weights(positions(height, sizes.cells), sizes.cells)
@@ -134,7 +143,7 @@ class GridRows:
         )
         weights = np.zeros((sizes.rows, sizes.cells), np.float32)
         enhanced = np.empty((sizes.rows, width, 3), np.float32)
-        for top in range(0, height, sizes.rows):
+        for top in tops:
             strip = pixels[top : top + sizes.rows]
             weights[: len(strip)] = row_weights[top : top + sizes.rows]
             for columns in passes:

@@ -8,7 +8,7 @@ fill it. A network with strides needs tile - 2 * halo to be a multiple of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,9 +46,18 @@ class TileRows:
 
     def __call__(self, pixels: Pixels | Array) -> Iterator[Array]:
         """Yield enhanced rows ``[n, scale * W, 3]``, a row of tiles at a time, in one buffer."""
+        yield from self.bands(pixels, range(0, pixels.shape[0], self.step))
+
+    @property
+    def step(self) -> int:
+        """Return the rows of the input that a row of tiles makes."""
+        return self._tile[0] - 2 * self._halo
+
+    def bands(self, pixels: Pixels | Array, tops: Iterable[int]) -> Iterator[Array]:
+        """Yield the rows of tiles that begin at `tops`, multiples of `step`, in one buffer."""
         (height, width), (core_rows, core_columns) = pixels.shape[:2], (side - 2 * self._halo for side in self._tile)
         scale, band = self.scale, np.empty((core_rows * self.scale, width * self.scale, 3), np.float32)
-        for top in range(0, height, core_rows):
+        for top in tops:
             count = min(core_rows, height - top)
             for left in range(0, width, core_columns):
                 core = self._run(pixels, top, left)

@@ -7,9 +7,20 @@ from typing import Annotated
 
 import typer
 
-from viewfinder.cli import results
+from viewfinder.cli import npus, results
 from viewfinder.cli.bar import Bar
-from viewfinder.cli.options import Engine, MinPsnr, NoCache, Photos, Subject, Target, Threads, Weights
+from viewfinder.cli.options import (
+    Bands,
+    Engine,
+    MinPsnr,
+    NoCache,
+    Photos,
+    Subject,
+    Target,
+    Targets,
+    Threads,
+    Weights,
+)
 from viewfinder.cli.verb import Outcome, progress, typed, verb
 from viewfinder.errors import UsageError
 from viewfinder.task import Limit
@@ -58,6 +69,8 @@ def verify(
     photos: Photos = None,
     no_cache: NoCache = False,
     target: Target = None,
+    targets: Targets = None,
+    bands: Bands = None,
 ) -> Outcome:
     """Compare artifacts with PyTorch and with the truth."""
     from viewfinder.target import Target as Parsed
@@ -78,9 +91,12 @@ def verify(
         use_cache=not no_cache,
         command=typed(),
         target=Parsed.parse(target) if target else None,
+        npus=tuple(name.strip() for name in (targets or "").split(",") if name.strip()),
+        bands=bands,
     )
     verified = verbs.verify(request, progress)
-    return Outcome(verified.to_dict(), results.verified(verified), verified.exit_code)
+    shown = npus.verified if request.processors else results.verified
+    return Outcome(verified.to_dict(), shown(verified), verified.exit_code)
 
 
 def limit(text: str) -> Limit:

@@ -66,6 +66,21 @@ Target = Annotated[
         show_default="this computer",
     ),
 ]
+Targets = Annotated[
+    str | None,
+    typer.Option(
+        "--targets",
+        metavar="NAME,NAME",
+        help="Processors whose NPUs to compile for and to emulate: snapdragon-8-elite,snapdragon-8-gen-2, say.",
+        show_default="none",
+    ),
+]
+Bands = Annotated[
+    int | None,
+    typer.Option(
+        "--bands", min=1, help="Of an emulated NPU: bands of rows of each photograph to compute.", show_default="2"
+    ),
+]
 MinPsnr = Annotated[
     float | None,
     typer.Option(

@@ -193,5 +193,6 @@ def _toolchains() -> Iterator[Check]:
 
     for name in toolchains.names():
         there = toolchains.installed(name)
-        remedy = "" if there else f"viewfinder doctor --install {name}"
-        yield Check("toolchain", name, State.OK if there else State.MISSING, remedy=remedy)
+        known = "; ".join(toolchains.about(name).values())
+        state, remedy = (State.OK, "") if there else (State.MISSING, toolchains.remedy(name))
+        yield Check("toolchain", name, state, wanted=known, remedy=remedy)

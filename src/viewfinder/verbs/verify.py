@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from viewfinder import artifact, golden, models
+from viewfinder import artifact, files, golden, models
 from viewfinder.artifact import Artifact
 from viewfinder.errors import Exit, UsageError
 from viewfinder.golden import Golden
@@ -25,6 +25,7 @@ from viewfinder.task import Limit, Task
 
 Progress = Callable[[str], None]
 EXIT = {Verdict.PASS: Exit.PASS, Verdict.FAIL: Exit.CHECK_FAILED, Verdict.NOT_RUN: Exit.NOT_VERIFIED}
+NPU_FORMAT = "qnn"
 MIN_PSNR = "psnr_vs_float_worst_db"
 """What ``--min-psnr`` bounds."""
 
@@ -43,6 +44,8 @@ class VerifyRequest:
         output: folder for report.json, report.html and pictures/; None writes none.
         weights, precision, formats, photos: for a model; the artifacts themselves are not kept.
         command: what the user typed, for the report.
+        npus: processors (`viewfinder.presets`) to compile ONNX artifacts for, in place of `engine` and `target`.
+        bands: bands of rows of each photograph that an emulated NPU computes; None takes few.
     """
 
     subject: str
@@ -59,6 +62,8 @@ class VerifyRequest:
     use_cache: bool = True
     command: str = ""
     target: Target | None = None
+    npus: tuple[str, ...] = ()
+    bands: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a number of threads that nothing can run with, and two engines."""
@@ -68,6 +73,16 @@ class VerifyRequest:
             raise UsageError(
                 "--engine and --target were both given", "the target names the format already; leave one out"
             )
+        if self.npus and (self.target is not None or self.engine is not None):
+            raise UsageError("--targets was given beside --engine or --target", "leave the others out")
+        if self.bands is not None and self.bands < 1:
+            raise UsageError(f"{self.bands} bands", "give at least 1")
+
+    @property
+    def processors(self) -> tuple[str, ...]:
+        """Name the processors whose NPUs are to be compiled for; none where artifacts run as they are."""
+        on_npu = self.target is not None and self.target.format == NPU_FORMAT and self.target.device != HOST
+        return (self.target.device,) if self.target is not None and on_npu else self.npus
 
     @property
     def wanted(self) -> str | None:
@@ -111,7 +126,12 @@ def verify(request: VerifyRequest, progress: Progress | None = None) -> VerifyRe
     say = progress or (lambda _line: None)
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="viewfinder-verify-")))
-        folders = _artifacts(request, work, say)
+        if request.processors:
+            from viewfinder.verbs import on_npu
+
+            folders = artifacts(replace(request, engine=None, target=None, formats=("onnx",)), work, say)
+            return on_npu.verified_on_npus(request, folders, say)
+        folders = artifacts(request, work, say)
         made = [artifact.load(folder) for folder in folders]
         chosen = [one for one in made if fits(one, request.wanted)]
         if not chosen:
@@ -123,7 +143,7 @@ def verify(request: VerifyRequest, progress: Progress | None = None) -> VerifyRe
         return _verified(request, chosen, work, say)
 
 
-def _artifacts(request: VerifyRequest, work: Path, say: Progress) -> list[Path]:
+def artifacts(request: VerifyRequest, work: Path, say: Progress) -> list[Path]:
     """List the artifact folders that the request means; a model is exported below `work`."""
     path = Path(request.subject).expanduser()
     if path.exists() and request.subject not in models.names() and not request.subject.endswith(".py"):
@@ -165,11 +185,9 @@ def setup_for(made: Artifact, engine: str | None, threads: int) -> Setup:
     from viewfinder.devices import toolchains
     from viewfinder.runtime import engines, pipelines
 
-    if engine is None:
-        found = engines.for_format(made.format)
-    else:
-        toolchain = engines.toolchain_of(engine)
-        found = engines.load(engine, toolchains.python(toolchain) if toolchain else None)
+    name = engine or engines.for_format(made.format).NAME
+    toolchain = engines.toolchain_of(name)
+    found = engines.load(name, toolchains.python(toolchain) if toolchain else None)
     return Setup(found.NAME, found, pipelines.open, threads)
 
 
@@ -258,8 +276,6 @@ def assembled(
 def deliver(document: Document, work: Path, output: Path) -> None:
     """Write report.json, report.html and pictures/ into `output`; other files there are left alone."""
     import shutil
-
-    from viewfinder import files
 
     with files.explained(output):
         output.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,134 @@
+"""What NPUs made of artifacts, as one table; and the verb that compiles for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from viewfinder.cli.options import NoCache
+from viewfinder.cli.table import size, table
+from viewfinder.cli.verb import Outcome, progress, verb
+
+if TYPE_CHECKING:
+    from viewfinder.measurement import Measurement, Report
+    from viewfinder.verbs.compile import CompileResult
+    from viewfinder.verbs.verify import VerifyResult
+
+_HEADER = (
+    "artifact", "evidence", "against PyTorch, worst", "lost to the truth", "ops on the NPU", "on the CPU", "pieces",
+    "signature", "size", "cost", "verdict",
+)  # fmt: skip
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verb."""
+    verb(app, "compile")(compile_for)
+
+
+CompileSubject = Annotated[
+    str,
+    typer.Argument(metavar="ARTIFACT", help="An ONNX artifact's folder, or a folder with some.", show_default=False),
+]
+Processors = Annotated[
+    list[str], typer.Option("--target", metavar="NAME", help="A processor, as snapdragon-8-elite; may be repeated.")
+]
+CompileOutput = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.", show_default="beside the artifact"),
+]
+
+
+def compile_for(
+    subject: CompileSubject, targets: Processors, output: CompileOutput = None, no_cache: NoCache = False
+) -> Outcome:
+    """Compile ONNX artifacts for Snapdragon's NPUs."""
+    from viewfinder.verbs import compile as verbs
+
+    made = verbs.compile(verbs.CompileRequest(subject, tuple(targets), output, not no_cache), progress)
+    return Outcome(made.to_dict(), compiled(made))
+
+
+def compiled(result: CompileResult) -> str:
+    """One line per artifact, one per graph."""
+    lines = []
+    for made in result.artifacts:
+        lines.append(f"{made.folder}  {size(made.size_bytes)}")
+        for graph in made.graphs:
+            operators = sum(graph.notes["operators"].values())
+            lines.append(f"  {graph.name}: {size(graph.size_bytes)}, {operators} operators on the NPU, 0 on the CPU")
+    return "\n".join(lines)
+
+
+def verified(result: VerifyResult) -> str:
+    """One row per artifact and processor, what went wrong with the reasons, and the verdict."""
+    reports = [section.report for section in result.document.sections]
+    parts = [table(_HEADER, [_row(report) for report in reports])]
+    parts += [f"{_name(report)}: {reason}" for report in reports for reason in _reasons(report)]
+    said = [one.definition for report in reports[:1] for one in report.measurements if one.metric == "npu_estimate_us"]
+    parts += [f"cost: {text}" for text in said]
+    parts += [f"rows: {report.notes['rows']}" for report in reports[:1] if "rows" in report.notes]
+    written = [f"report: {result.folder}"] if result.folder else []
+    return "\n\n".join([*parts, f"verdict: {result.document.verdict}", *written])
+
+
+def _name(report: Report) -> str:
+    """Name the artifact; the name of a compiled one says the processor."""
+    return report.artifact
+
+
+def _row(report: Report) -> tuple[str, ...]:
+    """Write one report as a row."""
+    found = {one.metric: one for one in report.measurements}
+    return (
+        _name(report),
+        str(report.evidence),
+        _number(found.get("psnr_vs_float_worst_db"), "dB", 1),
+        _number(found.get("psnr_drop_vs_truth_db"), "dB", 3),
+        _number(found.get("npu_ops")),
+        _number(found.get("npu_fallback_ops")),
+        _number(found.get("npu_partitions")),
+        signature(report),
+        size(report.size_bytes) if report.size_bytes else "-",
+        _cost(found.get("npu_estimate_us")),
+        str(report.verdict),
+    )
+
+
+def _number(one: Measurement | None, unit: str = "", digits: int = 0) -> str:
+    """Write a value, or a dash."""
+    if one is None or one.value is None:
+        return "-"
+    return f"{one.value:.{digits}f}{f' {unit}' if unit else ''}"
+
+
+def _cost(one: Measurement | None) -> str:
+    """Write the compiler's prediction with its label, which is what its definition begins with."""
+    if one is None or one.value is None:
+        return "-"
+    return f"{one.value / 1000:.2f} ms, {one.definition.partition(':')[0]}"
+
+
+def signature(report: Report) -> str:
+    """Say in a word how an artifact fails: not-run, fallback, refused, nonfinite, inexact, or - if it does not."""
+    failed = {one.metric for one in report.measurements if str(one.verdict) == "fail"}
+    if str(report.evidence) == "not-run":
+        return "not-run"
+    if "npu_fallback_ops" in failed:
+        return "refused" if report.notes.get("code") == "npu-refused" else "fallback"
+    if "values_not_finite" in failed:
+        return "nonfinite"
+    return "inexact" if failed else "-"
+
+
+def _reasons(report: Report) -> list[str]:
+    """List why an artifact does not pass, each reason once."""
+    said = [one.reason for one in report.measurements if one.reason]
+    missed = [
+        f"{one.metric} is {one.value:.4g}, not {'at least' if one.minimum is not None else 'at most'} "
+        f"{one.minimum if one.minimum is not None else one.maximum:g}"
+        for one in report.measurements
+        if str(one.verdict) == "fail" and one.value is not None and not one.reason
+    ]
+    return list(dict.fromkeys([*said, *missed]))
