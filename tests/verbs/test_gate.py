@@ -192,6 +192,37 @@ def test_every_output_is_written(project: Path, engine: made.Engine, capfd: pyte
     assert "changed: the file model.json differs" in text
 
 
+def test_an_earlier_page_does_not_outlive_its_verdict(project: Path, engine: made.Engine) -> None:
+    """The report of a green gate is replaced by that of a red one, even if nothing could be measured any more."""
+    policy = project / "gate.yaml"
+    policy.write_text(POLICY.replace("  against_baseline: {drop_vs_truth_db: 0.1}\n", ""))
+    assert gate(GateRequest(policy, output=project / "out")).exit_code is Exit.PASS
+    for name in ("onnx-float", "onnx-fp16"):
+        (project / "build" / "export" / name / "model.json").write_text("damaged")
+    assert gate(GateRequest(policy, output=project / "out")).exit_code is Exit.CHECK_FAILED
+    assert "does not match its manifest" in (project / "out" / "report.html").read_text()
+    assert documents.read(project / "out").verdict.value == "fail"
+    (project / "build" / "export" / "golden.npz").unlink()
+    assert gate(GateRequest(policy, output=project / "out")).exit_code is Exit.CHECK_FAILED
+    assert not (project / "out" / "report.html").exists()
+    assert "report.html" not in (project / "out" / "summary.md").read_text()
+
+
+def test_two_models_have_a_report_each(project: Path, engine: made.Engine) -> None:
+    """Each in a folder of its own, linked from the summary."""
+    other = project / "other" / "export"
+    made.write_artifact(other / "onnx-float", task="darken")
+    made.write_golden(other / "golden.npz", task="darken")
+    more = "  - {model: darken, targets: [onnx], precisions: [float], artifacts: other/export}\n"
+    text = POLICY.replace("  against_baseline: {drop_vs_truth_db: 0.1}\n", "") + more
+    (project / "gate.yaml").write_text(text)
+    result = gate(GateRequest(project / "gate.yaml", output=project / "out"))
+    assert result.exit_code is Exit.PASS
+    pages = sorted(path.relative_to(project / "out").as_posix() for path in (project / "out").rglob("report.html"))
+    assert pages == ["brighten-1/report.html", "darken-2/report.html"]
+    assert all(page in (project / "out" / "summary.md").read_text() for page in pages)
+
+
 def test_compare_ends_as_its_answer(project: Path, engine: made.Engine, tmp_path: Path) -> None:
     """Same is 0, worse is 1, incomparable is 3; what holds no numbers is refused."""
     export = project / "build" / "export"

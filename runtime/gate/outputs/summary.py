@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -18,13 +18,13 @@ MOST_PHOTOGRAPHS = 3
 """Photographs shown per case that is not green."""
 
 
-def render(outcome: Outcome, folders: Mapping[str, str], page: str = "") -> str:
+def render(outcome: Outcome, folders: Mapping[str, str], pages: Sequence[str] = ()) -> str:
     """Return the page.
 
     Args:
         outcome: what the gate found.
         folders: name of each case to the folder of its pictures, relative to the page; "" is beside it.
-        page: file with the whole report, relative; "" if none was written.
+        pages: files with the whole reports, relative.
     """
     lines = [f"# {MARK[outcome.ruling]} viewfinder gate: {outcome.ruling.value}", "", _sentence(outcome), ""]
     lines += ["| case | verdict | checks | size | reason |", "| --- | --- | --- | --- | --- |"]
@@ -33,8 +33,7 @@ def render(outcome: Outcome, folders: Mapping[str, str], page: str = "") -> str:
     for case in outcome.cases:
         if case.ruling is not Ruling.PASS or any(check.ruling is Ruling.GAIN for check in case.checks):
             lines += _details(case, folders.get(case.name))
-    if page:
-        lines += ["", f"The whole report is [{page}]({quote(page)})."]
+    lines += ["", *(f"The whole report: [{escape(page)}]({quote(page)})." for page in pages)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -14,7 +14,7 @@ from viewfinder.runtime.gate import baseline as baselines
 from viewfinder.runtime.gate import policyfile
 from viewfinder.runtime.gate.baseline import Baseline
 from viewfinder.verbs import gating
-from viewfinder.verbs.gating import Order
+from viewfinder.verbs.gate_cases import Order
 
 Progress = Callable[[str], None]
 
@@ -26,7 +26,7 @@ class AcceptRequest:
     Attributes:
         policy: the policy's file; its baseline is written.
         reason: why this is good; kept beside the numbers.
-        artifacts, rebuild, reports: as in `gating.Order`.
+        artifacts, rebuild, reports: as in `gate_cases.Order`.
         baseline: another file to write, in place of the policy's.
     """
 

@@ -11,6 +11,7 @@ from typing import Any
 import viewfinder
 from viewfinder import files
 from viewfinder.errors import Exit, UsageError, ViewfinderError
+from viewfinder.golden import Golden
 from viewfinder.measurement import Evidence, Measurement
 from viewfinder.runtime import verified
 from viewfinder.runtime.gate import baseline as baselines
@@ -25,7 +26,8 @@ from viewfinder.runtime.report import document as documents
 from viewfinder.runtime.report.document import Section
 from viewfinder.verbs import gating
 from viewfinder.verbs import verify as verifying
-from viewfinder.verbs.gating import Found, Order, Problem
+from viewfinder.verbs.gate_cases import Order
+from viewfinder.verbs.gating import Found, Problem
 
 Progress = Callable[[str], None]
 ON_PHOTOGRAPHS = (
@@ -45,7 +47,7 @@ class GateRequest:
 
     Attributes:
         policy: the policy's file.
-        artifacts, rebuild, reports: as in `gating.Order`.
+        artifacts, rebuild, reports: as in `gate_cases.Order`.
         baseline: in place of the policy's.
         output: folder for report.html, report.json, gate.json, junit.xml, gate.sarif, summary.md; None writes none.
         explain: whether to look for causes of failures.
@@ -249,13 +251,15 @@ def _write(outcome: Outcome, found: Sequence[Found], order: Order, output: Path)
     """Write every output; a report for each file of golden pictures, in a folder of its own if there are several."""
     with files.explained(output):
         output.mkdir(parents=True, exist_ok=True)
+    for name in (documents.HTML_NAME, documents.JSON_NAME):
+        (output / name).unlink(missing_ok=True)  # an earlier gate's page may not stand beside this one's verdict
     folders = _reports(outcome, found, order, output)
-    page = documents.HTML_NAME if (output / documents.HTML_NAME).is_file() else ""
+    pages = sorted({"/".join(part for part in (name, documents.HTML_NAME) if part) for name in folders.values()})
     texts: Mapping[str, str] = {
         "gate.json": _json(outcome),
         junit.NAME: junit.render(outcome),
         sarif.NAME: sarif.render(outcome, viewfinder.__version__),
-        summary.NAME: summary.render(outcome, folders, page),
+        summary.NAME: summary.render(outcome, folders, pages),
     }
     for name, text in texts.items():
         files.write_text(output / name, text)
@@ -271,12 +275,12 @@ def _json(outcome: Outcome) -> str:
 
 def _reports(outcome: Outcome, found: Sequence[Found], order: Order, output: Path) -> dict[str, str]:
     """Write report.html and report.json; return the folder of each case's pictures, relative to `output`."""
-    goldens = {one.truth.sha256: one.truth for one in found if one.truth is not None}
+    goldens = {_name(one.truth): one.truth for one in found if one.truth is not None}
     folders: dict[str, str] = {}
-    for number, (digest, truth) in enumerate(goldens.items()):
+    for number, (pictures, truth) in enumerate(goldens.items()):
         name = "" if len(goldens) == 1 else f"{truth.task}-{number + 1}"
-        own = [case for case, one in zip(outcome.cases, found, strict=True) if _belongs(one, digest, goldens)]
-        work = order.work / "drawn" / digest[:12]
+        own = [case for case, one in zip(outcome.cases, found, strict=True) if _belongs(one, pictures, goldens)]
+        work = gating.drawn_in(order, truth)
         drawn = verified.photographs(truth, work / documents.PICTURES, 720)
         document = verifying.assembled(order.command, [case.section for case in own], truth, drawn)
         verifying.deliver(document, work, output / name)
@@ -284,6 +288,11 @@ def _reports(outcome: Outcome, found: Sequence[Found], order: Order, output: Pat
     return folders
 
 
-def _belongs(found: Found, digest: str, goldens: Mapping[str, Any]) -> bool:
+def _name(truth: Golden) -> str:
+    """Name golden pictures: two models may have equal ones."""
+    return f"{truth.task} {truth.sha256}"
+
+
+def _belongs(found: Found, pictures: str, goldens: Mapping[str, Golden]) -> bool:
     """Tell whether a case belongs to the report of some golden pictures; what has none goes into the first."""
-    return (found.truth.sha256 if found.truth else next(iter(goldens))) == digest
+    return (_name(found.truth) if found.truth else next(iter(goldens))) == pictures

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from viewfinder import artifact, golden, models
+from viewfinder import artifact, golden
 from viewfinder.artifact import Artifact
 from viewfinder.errors import BadArtifactError, CheckFailedError, UsageError, ViewfinderError
 from viewfinder.golden import Golden
@@ -15,66 +15,18 @@ from viewfinder.recipe import CalibrationSet, Recipe
 from viewfinder.runtime import engines, verified
 from viewfinder.runtime.gate import measured
 from viewfinder.runtime.gate.measured import Measured
-from viewfinder.runtime.gate.policy import Gate
-from viewfinder.runtime.gate.policyfile import BadPolicyError, Place, PolicyFile
+from viewfinder.runtime.gate.policyfile import PolicyFile
 from viewfinder.runtime.report import document as documents
 from viewfinder.runtime.report import panels
 from viewfinder.runtime.report.document import Section
 from viewfinder.verbs import verify as verifying
-from viewfinder.verbs.building import FORMATS
+from viewfinder.verbs.gate_cases import Order, Wanted, is_file, wanted
 
 Progress = Callable[[str], None]
 EXPORTED = ("float", "fp16")
 """Precisions that the exporter makes; the others are quantized from float."""
 CALIBRATED = ("w8a8", "w8a16")
 """Precisions that need a calibration set even where a recipe cannot be read."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """How to go about a policy.
-
-    Attributes:
-        artifacts: folder with ``FORMAT-PRECISION/`` for every gate, in place of the policy's; None takes the policy's.
-        rebuild: make the artifacts even where the policy says where they are.
-        reports: further report.json files: probes, results of devices.
-        work: folder for what is built and drawn.
-        draw: whether to draw pictures.
-    """
-
-    work: Path
-    artifacts: Path | None = None
-    rebuild: bool = False
-    reports: tuple[Path, ...] = ()
-    threads: int = 1
-    use_cache: bool = True
-    draw: bool = False
-    command: str = ""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """One case that a policy names.
-
-    Attributes:
-        gate: number in the policy.
-        engine: as asked for, None for the format's own.
-        folder: where the artifact is, or will be.
-    """
-
-    gate: int
-    model: str
-    weights: str | None
-    format: str
-    engine: str | None
-    precision: str
-    folder: Path
-    is_built: bool
-
-    @property
-    def target(self) -> str:
-        """Format and engine, as outputs name them."""
-        return f"{self.format}@{engines.load(self.engine or self.format).NAME}"
 
 
 @dataclass(frozen=True)
@@ -102,61 +54,6 @@ class Found:
     now: Measured | None = None
     others: tuple[Measurement, ...] = ()
     problem: Problem | None = None
-
-
-def wanted(file: PolicyFile, order: Order) -> list[Wanted]:
-    """List the cases of a policy.
-
-    Raises:
-        BadPolicyError: a target that is no format or engine, or a case that stands twice; with its line.
-    """
-    cases = [case for number, gate, _ in file.gates() for case in _of_gate(file, number, gate, order)]
-    seen: dict[tuple[str, str | None, str, str], Wanted] = {}
-    for case in cases:
-        key = (case.model, case.weights, case.target, case.precision)
-        if key in seen:
-            raise BadPolicyError(
-                f"{file.path}:{file.line(('gates', case.gate))}: {case.model} {case.target} {case.precision} stands "
-                f"twice, first in line {file.line(('gates', seen[key].gate))}",
-                "keep one of them",
-            )
-        seen[key] = case
-    return cases
-
-
-def _of_gate(file: PolicyFile, number: int, gate: Gate, order: Order) -> Iterator[Wanted]:
-    """List the cases of one gate."""
-    taken = order.artifacts or (file.folder / gate.artifacts if gate.artifacts else None)
-    is_built = taken is None or order.rebuild
-    if is_built and not _is_file(gate.model) and gate.model not in models.names():
-        line = file.line(("gates", number, "model"))
-        hint = f"choose one of {', '.join(models.names())}, or your own as path/to/file.py:TASK"
-        raise BadPolicyError(f"{file.path}:{line}: no model is called {gate.model!r}", hint)
-    for position, target in enumerate(gate.targets):
-        kind, engine = _target(file, ("gates", number, "targets", position), target)
-        for precision in gate.precisions:
-            base = order.work / "built" / f"{panels.slug(gate.model)}-{gate.weights or 'default'}"
-            folder = (base if taken is None or is_built else taken) / f"{kind}-{precision}"
-            yield Wanted(number, gate.model, gate.weights, kind, engine, precision, folder, is_built)
-
-
-def _target(file: PolicyFile, place: Place, target: str) -> tuple[str, str | None]:
-    """Read ``FORMAT`` or ``FORMAT@ENGINE``; the engine is None where the format's own is meant."""
-    kind, _, engine = target.partition("@")
-    known = ", ".join(FORMATS)
-    try:
-        fits = kind in FORMATS and kind == engines.load(engine or kind).FORMAT
-        problem, hint = f"{target!r} is no target", f"write one of {known}, or FORMAT@ENGINE"
-    except UsageError as error:
-        fits, problem, hint = False, error.message, error.hint
-    if not fits:
-        raise BadPolicyError(f"{file.path}:{file.line(place)}: {problem}", hint)
-    return kind, engine or None
-
-
-def _is_file(model: str) -> bool:
-    """Tell a model in a file of the user's."""
-    return model.partition(":")[0].endswith(".py")
 
 
 def find(file: PolicyFile, order: Order, say: Progress) -> list[Found]:
@@ -201,7 +98,7 @@ def _make(file: PolicyFile, case: Wanted, order: Order, say: Progress) -> None:
 
     places = tuple(file.folder / name for name in file.policy.photographs)
     options = ExportOptions(
-        str(file.folder / case.model) if _is_file(case.model) else case.model,
+        str(file.folder / case.model) if is_file(case.model) else case.model,
         (case.format,),
         case.precision if case.precision in EXPORTED else "float",
         case.folder.parent,
@@ -238,7 +135,15 @@ def _nothing(case: Wanted, problem: Problem) -> Found:
         case.model, case.folder.name, "", case.format, case.precision, engines.load(case.engine or case.format).NAME,
         Evidence.NOT_RUN, (missing,),
     )  # fmt: skip
-    return Found(case, Section(report), problem=problem)
+    return Found(case, Section(report), truth=_golden_beside(case.folder), problem=problem)
+
+
+def _golden_beside(folder: Path) -> Golden | None:
+    """Load the golden pictures of an artifact that is missing or damaged, so that the report can show them."""
+    try:
+        return golden.load(golden.find(folder))
+    except BadArtifactError:
+        return None
 
 
 def _measured(case: Wanted, order: Order, others: Sequence[Section]) -> Found:
@@ -254,7 +159,7 @@ def _measured(case: Wanted, order: Order, others: Sequence[Section]) -> Found:
         return _nothing(case, Problem("artifact.identity", told, is_failure=True))
     truth = golden.load(golden.find(case.folder))
     setup = verifying.setup_for(made, case.engine, order.threads)
-    pictures = order.work / "drawn" / truth.sha256[:12] / documents.PICTURES if order.draw else None
+    pictures = drawn_in(order, truth) / documents.PICTURES if order.draw else None
     side = panels.side_for(4 * len(truth.photos))
     section = verified.verified(made, truth, verified.Order(setup, order.command, pictures, side, order.use_cache))
     same = [one for one in others if one.report.artifact_sha256 == made.sha256]
@@ -263,10 +168,15 @@ def _measured(case: Wanted, order: Order, others: Sequence[Section]) -> Found:
     return Found(case, section, made, truth, now, extra)
 
 
+def drawn_in(order: Order, truth: Golden) -> Path:
+    """Return the folder of the pictures that belong to some golden pictures."""
+    return order.work / "drawn" / f"{panels.slug(truth.task)}-{truth.sha256[:12]}"
+
+
 def _stranger(case: Wanted, made: Artifact) -> str:
     """Say why an artifact is not the one that the policy means, or return ""."""
     expected = {"format": case.format, "precision": case.precision}
-    if not _is_file(case.model):
+    if not is_file(case.model):
         expected["task"] = case.model
     if case.weights:
         expected["weights"] = case.weights

@@ -89,7 +89,7 @@ def test_sarif_lists_what_is_not_green(outcome):
 
 def test_the_summary_links_pictures_and_keeps_names_harmless(outcome):
     """The worst photographs, relative to the page; nothing from outside becomes HTML or a link."""
-    page = summary.render(outcome, {case.name: "hdrnet-1" for case in outcome.cases}, "report.html")
+    page = summary.render(outcome, {case.name: "hdrnet-1" for case in outcome.cases}, ["report.html"])
     assert "![float of photo-1](hdrnet-1/pictures/f%201.jpg)" in page
     assert "explained by**: the channels are BGR" in page
     assert "changed since the baseline: other weights" in page
