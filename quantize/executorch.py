@@ -6,6 +6,7 @@ PyTorch is imported here because PT2E works on PyTorch's own graph and no file f
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from viewfinder.errors import UsageError
@@ -64,7 +65,7 @@ def _prepared(job: GraphJob) -> tuple[Any, list[Rule]]:
     rules = {name: rule if rule.activations == "int8" else Rule() for name, rule in rules.items()}
     channel = all(rule.granularity == "channel" for rule in job.recipe.rules)
     quantizer = xnnpack.XNNPACKQuantizer()
-    quantizer.set_global(xnnpack.get_symmetric_quantization_config(is_per_channel=channel))
+    quantizer.set_global(_whole_ranges(xnnpack.get_symmetric_quantization_config(is_per_channel=channel)))
 
     def chosen(node: Any) -> bool:
         """Tell whether a node is quantized; a weight is if what reads it is (XNNPACK asks for both together)."""
@@ -73,6 +74,22 @@ def _prepared(job: GraphJob) -> tuple[Any, list[Rule]]:
 
     quantizer.set_filter_function(chosen)
     return prepare_pt2e(exported, quantizer), list(rules.values())
+
+
+def _whole_ranges(config: Any) -> Any:
+    """Have activations keep the whole range that they were seen to take.
+
+    XNNPACK's own choice cuts ranges off where a histogram says that it pays; with a dozen pictures that cost up to 1.7
+    times the error of HDRNet's grid on bright photographs.
+    """
+    from torchao.quantization.pt2e import MinMaxObserver
+
+    whole = MinMaxObserver.with_args(eps=2**-12)
+    kept = {
+        key: replace(getattr(config, key), observer_or_fake_quant_ctr=whole)
+        for key in ("input_activation", "output_activation")
+    }
+    return replace(config, **kept)
 
 
 def _described(node: Any) -> Operator:
@@ -94,6 +111,16 @@ def _converted(prepared: Any, inputs: Iterable[tuple[Any, ...]]) -> Any:
         for arguments in inputs:
             prepared(*arguments)
     return convert_pt2e(prepared)
+
+
+def agrees(network: tuple[Any, tuple[Any, ...]], feed: Feeds, expected: Any) -> bool:
+    """Tell whether a network computes on a feed what its float artifact does, to a thousandth of the largest value."""
+    import numpy as np
+    import torch
+
+    with torch.no_grad():
+        result = network[0](*(torch.from_numpy(array.copy()) for array in feed.values())).numpy()
+    return bool(result.shape == expected.shape and np.abs(result - expected).max() <= 1e-3 * np.abs(expected).max())
 
 
 def _lowered(job: GraphJob, converted: Any) -> dict[str, Any]:

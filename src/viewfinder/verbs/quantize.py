@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from viewfinder import artifact, models
-from viewfinder.artifact import Artifact
+from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.errors import UsageError
 from viewfinder.export.quiet import quiet
 from viewfinder.quantize import calibration, defaults, quantizer, tflite
@@ -221,6 +221,8 @@ def _aids(request: QuantizeRequest, parent: Artifact, recipe: Recipe, taken: Seq
     needed = graphs if recipe.needs_calibration else []
     feeds = feeding.record(parent, (sample.read() for sample in taken), needed) if needed else {}
     networks = _networks(request, parent) if parent.format == "executorch" else {}
+    for graph in parent.graphs if networks else ():
+        _check_same(parent, graph, networks[graph.name], feeds.get(graph.name, ()))
     return Aids(feeds, feeding.ranges, networks)
 
 
@@ -252,6 +254,21 @@ def _networks(request: QuantizeRequest, parent: Artifact) -> dict[str, tuple[Any
     if [_shape_of(graph) for graph in cut.graphs] != [_shape_of(graph) for graph in parent.graphs]:
         raise UsageError(f"{parent.folder} was cut otherwise than this viewfinder cuts {task.name}", again)
     return {graph.name: (graph.module, graph.examples) for graph in cut.graphs}
+
+
+def _check_same(parent: Artifact, graph: GraphFile, network: Any, feeds: Sequence[Any]) -> None:
+    """Refuse a network that no longer computes what its float artifact does: the graphs would not fit together."""
+    from viewfinder.quantize.executorch import agrees
+    from viewfinder.runtime import engines
+
+    if not feeds:
+        return
+    loaded = engines.for_format(parent.format).open(parent.path(graph), graph, 1)
+    if not agrees(network, feeds[0], loaded(feeds[0])[graph.outputs[0].name]):
+        raise UsageError(
+            f"the graph {graph.name} of {parent.folder} computes otherwise than the network that this viewfinder cuts",
+            "export the model again",
+        )
 
 
 def _shape_of(graph: Any) -> tuple[Any, ...]:
