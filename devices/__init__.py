@@ -7,7 +7,7 @@ Devices own the effects (processes, files elsewhere); what to run is somebody el
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -107,6 +107,19 @@ class Found:
     def to_dict(self) -> dict[str, Any]:
         """Return the device as JSON data."""
         return {**asdict(self), "usable": not self.missing}
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How the Python of a device is started from here; only devices that run artifacts have one.
+
+    Attributes:
+        argv: the words before those of Python's own command line.
+        environment: every variable that the first word's program sees; None hands on ours.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] | None = None
 
 
 class Device(Protocol):

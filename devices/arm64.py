@@ -5,12 +5,11 @@ Its results are the processor's own arithmetic and its counts are exact; its tim
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
-from viewfinder.devices import DeviceInfo, DeviceLostError, Finished, Found, Pushed, userland
+from viewfinder.devices import DeviceInfo, DeviceLostError, Finished, Found, Launch, Pushed, userland
 from viewfinder.devices._folder import Store, locked
 from viewfinder.devices._running import Bounds, run
 from viewfinder.devices.userland import emulator, profiles
@@ -20,19 +19,6 @@ from viewfinder.measurement import Evidence
 
 NAME = "arm64"
 SETUP = "viewfinder devices setup arm64"
-
-
-@dataclass(frozen=True)
-class Launch:
-    """How to start the device's Python from here.
-
-    Attributes:
-        argv: the words before those of Python's own command line.
-        environment: every variable that it sees.
-    """
-
-    argv: tuple[str, ...]
-    environment: Mapping[str, str]
 
 
 def found() -> list[Found]:
@@ -61,6 +47,8 @@ def open(detail: str) -> Arm64:  # noqa: A001 as the standard library's modules 
 
 class Arm64:
     """See `viewfinder.devices.Device`. It shares this computer's disk: pushed files lie under their own host path."""
+
+    evidence = Evidence.EMULATED
 
     def __init__(self, processor: str) -> None:
         """Take the profile of this name."""
@@ -94,6 +82,10 @@ class Arm64:
             "wheels": " ".join(record["wheels"]),
             "plugin_sha256": record["plugin_sha256"],
         }
+
+    def place(self, path: Path) -> str:
+        """Return a file's name there: the emulator sees this computer's files."""
+        return str(path)
 
     def push(self, source: Path) -> Pushed:
         """Copy into the board's folder."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.devices.loopback import board, sshd  # noqa: F401 fixtures of several folders
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -11,6 +11,7 @@ from viewfinder.target import Target
     [
         ("tflite+xnnpack@arm64:cortex-a76", Target("tflite", "xnnpack", "arm64:cortex-a76")),
         ("tflite@arm64", Target("tflite", "xnnpack", "arm64")),
+        ("tflite@ssh:pi@board:22", Target("tflite", "xnnpack", "ssh:pi@board:22")),
         ("onnx", Target("onnx", "cpu", "host")),
         ("coreml@host", Target("coreml", "", "host")),
         ("tflite@fake:/tmp/a b+c.json", Target("tflite", "xnnpack", "fake:/tmp/a b+c.json")),
@@ -22,7 +23,7 @@ def test_targets_are_read(text, target):
     assert Target.parse(str(target)) == target
 
 
-@pytest.mark.parametrize("text", ["", "@arm64", "tflite+@arm64", "tflite@", "tflite@a@b", "TFLITE@arm64", "a b@arm64"])
+@pytest.mark.parametrize("text", ["", "@arm64", "tflite+@arm64", "tflite@", "tflite@@a", "TFLITE@arm64", "a b@arm64"])
 def test_what_is_no_target(text):
     """The hint shows how to write one."""
     with pytest.raises(UsageError, match="is no target") as error:

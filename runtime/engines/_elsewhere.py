@@ -46,6 +46,9 @@ class Launcher(Protocol):
     def problem(self) -> str:
         """Return why the device cannot be used now, or ""."""
 
+    def place(self, path: Path) -> str:
+        """Bring a file there, unless it is, and return its name there."""
+
     def python(self, counts: Path | None = None) -> Launch:
         """Say how to start its Python; with `counts`, so that the plug-in writes there what it counts."""
 
@@ -89,5 +92,7 @@ class Elsewhere:
     def open(self, artifact_path: Path, graph: GraphFile, threads: int) -> WorkerRunner:
         """Load a file on the device; see `viewfinder.runtime.engines.Engine.open`."""
         launch = self.launcher.python(self.counts)
-        there = Interpreter(tuple(launch.argv), launch.environment, f" on {self.launcher.name}", self.timeout_s)
+        there = Interpreter(
+            tuple(launch.argv), launch.environment, f" on {self.launcher.name}", self.timeout_s, self.launcher.place
+        )
         return open_in(there, MODULES[self.FORMAT][1], artifact_path, graph, threads)

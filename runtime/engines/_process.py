@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,12 +34,14 @@ class Interpreter:
         environment: every variable that it sees; None hands on ours.
         where: for messages, as `` on arm64:cortex-a76``.
         timeout_s: for loading a file and for one run; None waits for ever.
+        place: brings a file to where the interpreter sees it and returns its name there; None: it sees ours.
     """
 
     argv: tuple[str, ...]
     environment: Mapping[str, str] | None = None
     where: str = ""
     timeout_s: float | None = None
+    place: Callable[[Path], str] | None = None
 
 
 def open_tflite(python: Path | None, module: str, path: Path, graph: GraphFile, threads: int) -> WorkerRunner:
@@ -65,7 +67,8 @@ def open_in(interpreter: Interpreter, module: str, path: Path, graph: GraphFile,
         with path.open("rb") as stream:
             if stream.read(8)[4:] != _IDENTIFIER:
                 raise damaged(path, "it is not a TFLite file")
-    words = [str(Path(_worker.__file__).resolve()), module, str(path.resolve()), str(threads)]
+    place = interpreter.place or str
+    words = [place(Path(_worker.__file__).resolve()), module, place(path.resolve()), str(threads)]
     return WorkerRunner(interpreter, words, path, graph)
 
 
@@ -107,27 +110,35 @@ class WorkerRunner:
 
     def __call__(self, feeds: engines.Arrays) -> dict[str, NDArray[Any]]:
         """Send the inputs, wait for the outputs."""
-        return self._run(feeds, {})
+        return self._run(feeds, {})[1]
 
     def marked(self, feeds: engines.Arrays, times: int) -> None:
         """Compute `times` times, each between two marker system calls, for a plug-in that counts instructions."""
         self._run(feeds, {"marked": times})
 
-    def _run(self, feeds: engines.Arrays, header: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    def timed(self, feeds: engines.Arrays, schedule: Mapping[str, Any]) -> dict[str, Any]:
+        """Time runs in the worker itself, so that the way there does not count; once per worker, for the first run."""
+        header, _ = self._run(feeds, {"timed": dict(schedule)})
+        found = header.get("timed")
+        if not isinstance(found, dict) or not found.get("warm_ms"):
+            self._crashed("run")
+        return cast("dict[str, Any]", found)
+
+    def _run(self, feeds: engines.Arrays, ask: dict[str, Any]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Send a message, read the answer, and believe no shape that it has."""
         arrays = checked(feeds, self._graph)
         with self._watched("run"):
             try:
-                _worker.send(cast("Any", self._worker.stdin), header, dict(zip(self._inputs, arrays, strict=True)))
+                _worker.send(cast("Any", self._worker.stdin), ask, dict(zip(self._inputs, arrays, strict=True)))
             except OSError:
                 self._crashed("run")
-            _, results = self._answer("run")
+            header, results = self._answer("run")
         found = {}
         for spec, name in zip(self._graph.outputs, self._outputs, strict=True):
             if name not in results or results[name].shape != spec.shape:
                 self._crashed("run")
             found[spec.name] = results[name].astype(np.float32, copy=False)
-        return found
+        return header, found
 
     @contextmanager
     def _watched(self, step: str) -> Iterator[None]:

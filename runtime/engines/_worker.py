@@ -14,6 +14,7 @@ import json
 import os
 import struct
 import sys
+import time
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -154,21 +155,30 @@ MODELS = {"onnxruntime": Onnx, "onnxruntime_qnn": Npu}
 
 def main(module: str, path: str, threads: int, answers: BinaryIO) -> None:
     """Load the file, say what it has, then run it for every message."""
+    before, start = memory_bytes("VmRSS"), time.perf_counter()
     try:
         model = MODELS.get(module, Tflite)(module, path, threads)
         shapes = model.shapes()
     except (ValueError, RuntimeError) as error:
         send(answers, {"error": str(error)}, {})
         return
+    loaded = {
+        "load_ms": 1e3 * (time.perf_counter() - start),
+        "memory_before_bytes": before,
+        "memory_loaded_bytes": memory_bytes("VmRSS"),
+    }
     send(answers, {"version": version(module), "inputs": shapes[0], "outputs": shapes[1]}, {})
     while message := receive(sys.stdin.buffer):
+        header: dict[str, Any] = {}
         try:
             model.set(message[1])
-            if message[0].get("marked"):
+            if "marked" in message[0]:
                 marked(model, message[0]["marked"])
+            elif "timed" in message[0]:
+                header = {"timed": {**loaded, **timed(model, message[0]["timed"])}}
             else:
                 model.invoke()
-            send(answers, {}, model.results())
+            send(answers, header, model.results())
         except (ValueError, RuntimeError) as error:
             send(answers, {"error": str(error)}, {})
 
@@ -180,6 +190,37 @@ def marked(model: Any, times: int) -> None:
         call(MARKER, 2 * number)
         model.invoke()
         call(MARKER, 2 * number + 1)
+
+
+def timed(model: Any, schedule: dict[str, Any]) -> dict[str, Any]:
+    """Time a first run, then warm ones; see `viewfinder.runtime.profile.latency.Schedule`."""
+    first = repeated(model, 1, 0.0, schedule["most_s"])[0]
+    repeated(model, schedule["warm_up_runs"], schedule["warm_up_s"], schedule["most_s"])
+    warm = repeated(model, schedule["runs"], schedule["seconds"], schedule["most_s"])
+    return {"first_ms": first, "warm_ms": warm, "memory_peak_bytes": memory_bytes("VmHWM")}
+
+
+def repeated(model: Any, runs: int, seconds: float, most_s: float) -> list[float]:
+    """Return the milliseconds of every run, copying out included: both bounds at least, but not beyond `most_s`."""
+    samples: list[float] = []
+    start = time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < most_s or not samples:
+        if len(samples) >= runs and elapsed >= seconds:
+            break
+        begin = time.perf_counter()
+        model.invoke()
+        model.results()
+        samples.append(1e3 * (time.perf_counter() - begin))
+    return samples
+
+
+def memory_bytes(name: str) -> int:
+    """Return a size that Linux keeps for this process: ``VmRSS`` now, ``VmHWM`` at its peak; 0 if unknown."""
+    try:
+        with open("/proc/self/status", encoding="utf-8") as status:  # noqa: PTH123 pathlib would be loaded for this alone
+            return next(1024 * int(line.split()[1]) for line in status if line.startswith(f"{name}:"))
+    except (OSError, StopIteration, ValueError):
+        return 0
 
 
 def details(interpreter: Any) -> tuple[dict[str, Any], dict[str, Any]]:

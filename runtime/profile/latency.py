@@ -132,10 +132,9 @@ def _timed(graph: GraphFile, request: Mapping[str, Any], run: Run, stem: Path) -
     ended = run([sys.executable, "-m", _MODULE, *map(str, paths)], request["timeout_s"])
     try:
         result: dict[str, Any] = json.loads(paths[1].read_text(encoding="utf-8"))
-        complete = ended.code == 0 and all(key in result for key in _KEYS) and bool(result["warm_ms"])
-    except (OSError, ValueError, TypeError):
-        complete = False
-    if not complete:
+    except (OSError, ValueError):
+        result = {}
+    if ended.code or not is_complete(result):
         said = [line for line in ended.errors.splitlines() if line.strip()]
         raise NotVerifiedError(
             f"timing {graph.name} ended with code {ended.code} and no result: {said[-1] if said else 'no message'}",
@@ -144,9 +143,18 @@ def _timed(graph: GraphFile, request: Mapping[str, Any], run: Run, stem: Path) -
     return result
 
 
-def measurements(graph: str, results: Sequence[Mapping[str, Any]], threads: int) -> list[Measurement]:
-    """Turn the results of a graph's processes into measurements; their names begin with the graph's."""
-    count = f"{len(results)} processes, {threads} pinned thread{'s' if threads > 1 else ''}"
+def is_complete(result: Any) -> bool:
+    """Tell whether a result has every number, finite and not negative; it may come from another device."""
+    if not isinstance(result, dict) or not all(key in result for key in _KEYS):
+        return False
+    samples = result["warm_ms"] if isinstance(result["warm_ms"], list) else []
+    numbers = [result[key] for key in _KEYS if key != "warm_ms"] + samples
+    return bool(samples) and all(isinstance(one, int | float) and 0 <= one < float("inf") for one in numbers)
+
+
+def measurements(graph: str, results: Sequence[Mapping[str, Any]], how: str) -> list[Measurement]:
+    """Turn the results of a graph's processes into measurements; `how` says where and with what threads."""
+    count = f"{len(results)} processes, {how}"
     samples = {
         f"process {process} run {place}": float(value)
         for process, result in enumerate(results, 1)

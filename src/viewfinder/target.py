@@ -12,7 +12,7 @@ from viewfinder.errors import UsageError
 HOST = "host"
 DELEGATES: Mapping[str, str] = MappingProxyType({"tflite": "xnnpack", "onnx": "cpu"})
 """The one delegate (ONNX calls it an execution provider) that each format runs through so far."""
-_FORM = re.compile(r"(?P<format>[a-z]+)(\+(?P<delegate>[a-z0-9-]+))?(@(?P<device>[^@]+))?")
+_FORM = re.compile(r"(?P<format>[a-z]+)(\+(?P<delegate>[a-z0-9-]+))?(@(?P<device>[^@].*))?")
 
 
 @dataclass(frozen=True)

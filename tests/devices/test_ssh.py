@@ -13,6 +13,7 @@ import pytest
 
 from viewfinder import devices
 from viewfinder.devices import DeviceError, DeviceLostError, ssh
+from viewfinder.devices import _ssh_session as session
 from viewfinder.errors import Exit, MissingToolError, UsageError
 
 
@@ -35,7 +36,7 @@ def test_names_of_boards(name):
 
 def test_without_its_package_it_says_how_to_get_it(monkeypatch):
     """In the list and in use."""
-    monkeypatch.setattr(ssh, "find_spec", lambda _: None)
+    monkeypatch.setattr(session, "find_spec", lambda _: None)
     assert "viewfinder[devices]" in ssh.found()[0].remedy
     with pytest.raises(MissingToolError, match="asyncssh is not installed"):
         devices.load("ssh:board").run(["true"], 1)
@@ -96,7 +97,7 @@ def test_a_connection_that_is_cut_is_no_success(board):
 
     thread = threading.Thread(target=run)
     thread.start()
-    pid_file, deadline = board.home / ssh.FOLDER / "work" / "pid", time.monotonic() + 30
+    pid_file, deadline = board.home / session.FOLDER / "work" / "pid", time.monotonic() + 30
     while time.monotonic() < deadline and not (pid_file.is_file() and pid_file.read_text().strip()):
         os.sched_yield()
     for child in _descendants(board.process.pid):
@@ -137,7 +138,7 @@ def test_signals_and_wrong_programs(board):
     """A killed program has a negative code; one for another processor is a missing tool."""
     device = devices.load(board.name)
     assert device.run(["sh", "-c", "kill -11 $$"], 20).code == -11
-    work = board.home / ssh.FOLDER / "work"
+    work = board.home / session.FOLDER / "work"
     (work / "runner").write_bytes(b"\x7fELF\x02\x01\x01" + bytes(60))
     (work / "runner").chmod(0o755)
     with pytest.raises(MissingToolError, match="cannot be started: exec format error"):
@@ -165,7 +166,7 @@ def test_links_and_endless_output(board, tmp_path, monkeypatch):
     device.run(["ln", "-s", "/etc/passwd", "link"], 20)
     with pytest.raises(UsageError, match="is no name inside"):
         device.pull("link", tmp_path / "target")
-    monkeypatch.setattr(ssh, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(session, "MOST_BYTES", 100_000)
     with pytest.raises(DeviceError, match="printed more than 100000 bytes"):
         device.run(["yes"], 20)
     device.run(["truncate", "-s", "4000000", "huge"], 20)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
-from viewfinder import artifact, devices
+from viewfinder import artifact, demo, devices, photos
 from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.cli import main
 from viewfinder.devices import DeviceBusyError
 from viewfinder.devices.userland import emulator, packages
 from viewfinder.errors import BadArtifactError, Exit, UsageError
 from viewfinder.measurement import Evidence
+from viewfinder.runtime import pipelines
 from viewfinder.runtime.report import document as documents
 from viewfinder.target import Target
 from viewfinder.task import TensorSpec
+from viewfinder.verbs import on_device
 from viewfinder.verbs.profile import ProfileRequest, profile
 
 QUICK = {"processes": 2, "runs": 3, "seconds": 0.0}
@@ -158,3 +161,36 @@ def test_counts_repeat(arm64, build, capfd):
     assert report.notes["device"] == "arm64:cortex-a76"
     assert main(["profile", str(build), "--target", "onnx+cpu@arm64"]) == 0
     assert "they are no time" in capfd.readouterr().out
+
+
+@pytest.mark.ssh
+def test_a_board_behind_ssh_verifies_and_measures(build, board, monkeypatch):
+    """The board's own Python runs the graph and reads its own clock; its numbers are measured, its files sent once."""
+    monkeypatch.setenv("VIEWFINDER_SSH_PYTHON", sys.executable)
+    target = Target.parse(f"onnx@{board.name}")
+    expected = on_device.setup_on(artifact.load(build), target, 1)
+    runner = expected.open_runner(artifact.load(build), expected.engine, 1)
+    pixels = photos.read(demo.photos()[0]).pixels[:40, :50]
+    here = pipelines.open(artifact.load(build), "onnx").enhance(pixels)
+    np.testing.assert_allclose(runner.enhance(pixels), here, atol=1e-6)
+    result = profile(ProfileRequest(str(build), target, **QUICK))
+    report = result.document.sections[0].report
+    assert result.exit_code is Exit.PASS
+    assert report.evidence is Evidence.MEASURED
+    assert report.engine == f"onnxruntime@{board.name}"
+    assert "onnxruntime==" in report.notes["wheels"]
+    assert numbers(result)["model_warm_p50_ms"] > 0
+    pushed = sorted(path.name for path in (board.home / ".cache/viewfinder-device/pushed").glob("*/*"))
+    assert pushed == ["_worker.py", "model.onnx"]
+
+
+@pytest.mark.ssh
+def test_a_board_without_the_runtimes_is_not_run(build, board, tmp_path, monkeypatch):
+    """The reason names the package and the command, exit 3."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("VIEWFINDER_SSH_PYTHON", str(python))
+    result = profile(ProfileRequest(str(build), Target.parse(f"onnx@{board.name}"), **QUICK))
+    assert result.exit_code is Exit.NOT_VERIFIED
+    assert "its Python lacks a package" in result.document.sections[0].report.measurements[0].reason

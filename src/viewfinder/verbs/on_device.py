@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from viewfinder.artifact import Artifact
 from viewfinder.errors import UsageError
-from viewfinder.measurement import Evidence
 from viewfinder.runtime.verify import Setup
 from viewfinder.target import Target
 
@@ -48,4 +47,4 @@ def engine_on(device: Any, made: Artifact, counts: Path | None = None) -> Engine
     """Return the engine that runs an artifact on a device from `launcher`."""
     from viewfinder.runtime import engines
 
-    return engines.on(device, made.format, Evidence.EMULATED, counts)
+    return engines.on(device, made.format, device.evidence, counts)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from viewfinder import artifact, demo, photos
+from viewfinder import artifact
 from viewfinder.artifact import Artifact
 from viewfinder.errors import Exit, MissingToolError, NotVerifiedError, UsageError
 from viewfinder.measurement import Evidence, Measurement, Report, Verdict
 from viewfinder.runtime import verified
-from viewfinder.runtime.profile import context, counts, latency
-from viewfinder.runtime.profile.feeds import first_feeds
 from viewfinder.runtime.profile.latency import Schedule
 from viewfinder.runtime.report import document as documents
 from viewfinder.runtime.report.document import Document, Section
-from viewfinder.target import HOST, Target
+from viewfinder.target import Target
+from viewfinder.verbs import profiling
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from viewfinder.runtime.engines import Engine
 
 Progress = Callable[[str], None]
 Feeds = Mapping[str, Mapping[str, "NDArray[Any]"]]
@@ -60,7 +57,7 @@ class ProfileRequest:
                 "threads, processes and runs have to be at least 1, seconds finite and not negative",
                 "leave them out for the defaults",
             )
-        if self.is_emulated and self.threads > 1:
+        if self.target is not None and self.target.device.startswith("arm64") and self.threads > 1:
             raise UsageError(
                 f"{self.threads} threads on {self.target}: counts are exact for one thread only", "leave --threads out"
             )
@@ -69,11 +66,6 @@ class ProfileRequest:
     def schedule(self) -> Schedule:
         """Return how often and how long; a phase may take twice as long as is asked for, and 30 s in any case."""
         return Schedule(self.processes, self.runs, self.seconds, most_s=max(30.0, 2 * self.seconds))
-
-    @property
-    def is_emulated(self) -> bool:
-        """Tell whether another device than this computer is meant."""
-        return self.target is not None and self.target.device != HOST
 
 
 @dataclass(frozen=True)
@@ -133,12 +125,17 @@ def profile(request: ProfileRequest, progress: Progress | None = None) -> Profil
     return ProfileResult(document, report, warnings)
 
 
+def _job(request: ProfileRequest) -> profiling.Job:
+    """Return what each artifact is profiled with."""
+    return profiling.Job(request.target or Target("", ""), request.threads, request.schedule)
+
+
 def _report(made: Artifact, request: ProfileRequest, say: Progress) -> Report:
     """Profile one artifact; what cannot run here becomes a not-run with the reason."""
     name, notes = str(request.target or made.format), dict[str, Any]()
     try:
-        name, notes, found = (_counted if request.is_emulated else _timed)(made, request, say)
-        evidence = Evidence.EMULATED if request.is_emulated else Evidence.MEASURED
+        name, notes, found = profiling.profiled(made, _job(request), say)
+        evidence = found[0].evidence
     except (NotVerifiedError, MissingToolError) as error:
         evidence = Evidence.NOT_RUN
         reason = f"{error.message} ({error.hint})" if error.hint else error.message
@@ -156,80 +153,6 @@ def _report(made: Artifact, request: ProfileRequest, say: Progress) -> Report:
         size_bytes=made.size_bytes,
         notes={"threads": request.threads, "weights": made.weights, **facts, **notes},
     )
-
-
-def _host_engine(made: Artifact) -> tuple[Engine, Path | None]:
-    """Return the engine of the artifact's format on this computer, and the interpreter of its toolchain.
-
-    Raises:
-        MissingToolError: it is not installed.
-        NotVerifiedError: it is a reference evaluator, whose time means nothing.
-    """
-    from viewfinder.devices import toolchains
-    from viewfinder.runtime import engines
-
-    engine = engines.for_format(made.format)
-    python = toolchains.python(engine.TOOLCHAIN) if engine.TOOLCHAIN else None
-    engines.require(engine)
-    if engine.EVIDENCE is not Evidence.MEASURED:
-        raise NotVerifiedError(
-            f"the time of {made.folder.name} is not measured: needs macOS",
-            "profile it on a Mac, or another format here",
-        )
-    return engine, python
-
-
-def _feeds(made: Artifact, engine: Engine) -> tuple[str, Feeds]:
-    """Return what the graphs get from the pipeline for the first shipped photograph, and its name."""
-    photo = demo.photos()[0]
-    return photo.stem, first_feeds(made, engine, photos.read(photo).pixels)
-
-
-def _timed(made: Artifact, request: ProfileRequest, say: Progress) -> tuple[str, dict[str, Any], list[Measurement]]:
-    """Time every graph on this computer; no other measurement of ours runs meanwhile."""
-    from viewfinder import devices
-
-    engine, python = _host_engine(made)
-    host, cores = devices.load(HOST), context.pinned(request.threads)
-    if cores and len(cores) < request.threads:
-        raise UsageError(f"{request.threads} threads, but only {len(cores)} cores may be used", "ask for fewer threads")
-    with host.lock(), tempfile.TemporaryDirectory(prefix="viewfinder-profile-") as work:
-        photo, feeds = _feeds(made, engine)
-        place = latency.Place(engine.NAME, python, request.threads, cores)
-        before = context.context(cores)
-        say(f"{request.processes} processes for each of {len(made.graphs)} graphs, pinned to cores {cores}")
-        results = latency.timings(made, feeds, place, request.schedule, host.run, Path(work))
-        after = context.context(cores)
-    found = [
-        one for graph in made.graphs for one in latency.measurements(graph.name, results[graph.name], request.threads)
-    ]
-    notes = {"device": HOST, "photograph": photo, "schedule": vars(request.schedule), "before": before, "after": after}
-    return engine.NAME, notes, found
-
-
-def _counted(made: Artifact, request: ProfileRequest, say: Progress) -> tuple[str, dict[str, Any], list[Measurement]]:
-    """Count every graph on an emulated board."""
-    from viewfinder.verbs import on_device
-
-    target = request.target
-    if target is None:
-        raise UsageError("no device was named", "give --target")
-    device = on_device.launcher(target)
-    if problem := device.problem():
-        raise NotVerifiedError(f"{device.name} cannot be used: {problem}")
-    engine, _ = _host_engine(made)
-    photo, feeds = _feeds(made, engine)
-    found: list[Measurement] = []
-    with device.lock(), tempfile.TemporaryDirectory(prefix="viewfinder-profile-") as work:
-        for number, graph in enumerate(made.graphs):
-            say(f"counting {graph.name} on {device.name}")
-            path = Path(work) / f"{number}.jsonl"
-            there = on_device.engine_on(device, made, path)
-            runner: Any = there.open(made.path(graph), graph, 1)
-            runner.marked(feeds[graph.name], counts.RUNS + 1)
-            found += counts.measurements(graph.name, counts.read(path, counts.RUNS), device.profile.caches)
-    notes = {"device": device.name, "target": str(target), "photograph": photo, **device.facts()}
-    return there.NAME, notes, found
 
 
 def _doubts(report: Report) -> list[str]:

@@ -39,6 +39,10 @@ class Board:
         """Return the reason."""
         return self.reason
 
+    def place(self, path):
+        """Say that the board sees our files."""
+        return str(path)
+
     def python(self, counts=None):
         """Return how to start it."""
         return self.launch
@@ -79,6 +83,39 @@ def test_runs_between_markers_change_nothing(tmp_path):
     runner.marked(blend.feeds(), 3)
     feeds = blend.feeds()
     np.testing.assert_allclose(runner(feeds)["blended"], blend.expected(feeds), atol=1e-6)
+
+
+def test_runs_are_timed_where_they_happen(tmp_path):
+    """The worker's own clock is read: load, first run, warm runs, memory; the results are checked all the same."""
+    runner = engines.on(Board(), "onnx", Evidence.EMULATED).open(blend.write("onnx", tmp_path), blend.GRAPH, 1)
+    schedule = {"runs": 4, "seconds": 0.0, "warm_up_runs": 1, "warm_up_s": 0.0, "most_s": 10.0}
+    found = runner.timed(blend.feeds(), schedule)
+    assert len(found["warm_ms"]) == 4
+    assert found["load_ms"] > 0 < found["first_ms"]
+    assert found["memory_before_bytes"] < found["memory_loaded_bytes"] <= found["memory_peak_bytes"]
+
+
+def test_files_are_brought_to_where_the_board_sees_them(tmp_path):
+    """Worker and model go through the device, under the names that it gives them."""
+    placed = []
+
+    class Far(Board):
+        """Sees only what was placed."""
+
+        def place(self, path):
+            """Copy it elsewhere."""
+            placed.append(path.name)
+            target = tmp_path / "there" / path.name
+            target.parent.mkdir(exist_ok=True)
+            target.write_bytes(path.read_bytes())
+            return str(target)
+
+    path = blend.write("tflite", tmp_path)
+    runner = engines.on(Far(), "tflite", Evidence.EMULATED).open(path, blend.GRAPH, 1)
+    path.unlink()
+    feeds = blend.feeds()
+    np.testing.assert_allclose(runner(feeds)["blended"], blend.expected(feeds), atol=1e-6)
+    assert placed == ["_worker.py", path.name]
 
 
 @pytest.mark.parametrize("artifact_format", ["coreml", "executorch"])

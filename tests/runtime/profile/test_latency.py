@@ -51,7 +51,7 @@ def test_percentiles_keep_their_samples():
          "memory_loaded_bytes": 20, "memory_peak_bytes": peak}
         for load, samples, peak in ((7.0, range(1, 51), 30), (9.0, range(51, 102), 40))
     ]  # fmt: skip
-    made = {one.metric: one for one in latency.measurements("strip", results, 1)}
+    made = {one.metric: one for one in latency.measurements("strip", results, "1 thread")}
     assert made["strip_warm_p50_ms"].value == 51
     assert made["strip_warm_p90_ms"].value == 91
     assert made["strip_warm_p99_ms"].value == 100
@@ -68,7 +68,7 @@ def test_a_run_that_became_slower_is_seen():
     steady, slower = [1.0] * 40, [1.0] * 20 + [2.0] * 20
     base = {"load_ms": 1, "first_ms": 1, "memory_before_bytes": 1, "memory_loaded_bytes": 1, "memory_peak_bytes": 1}
     for samples, drift in ((steady, 1.0), (slower, 2.0)):
-        made = latency.measurements("g", [base | {"warm_ms": steady}, base | {"warm_ms": samples}], 1)
+        made = latency.measurements("g", [base | {"warm_ms": steady}, base | {"warm_ms": samples}], "1 thread")
         assert next(one.value for one in made if one.metric == "g_drift") == drift
 
 
@@ -78,6 +78,17 @@ class Ended:
 
     code: int
     errors: str = ""
+
+
+WHOLE = {"load_ms": 1, "first_ms": 1, "memory_before_bytes": 1, "memory_loaded_bytes": 1, "memory_peak_bytes": 1}
+
+
+@pytest.mark.parametrize("samples", [[], None, 3, ["fast"], [-1.0], [float("nan")], [1.0, float("inf")]])
+def test_samples_that_are_none(samples):
+    """A device may send anything in their place."""
+    assert not latency.is_complete(WHOLE | {"warm_ms": samples})
+    assert latency.is_complete(WHOLE | {"warm_ms": [1.0]})
+    assert not latency.is_complete(WHOLE | {"warm_ms": [1.0], "first_ms": None})
 
 
 @pytest.mark.parametrize("result", [None, "", "{}", "[]", '{"load_ms": 1}'])

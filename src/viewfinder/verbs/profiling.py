@@ -1,0 +1,136 @@
+"""The three ways to profile an artifact: timed here, timed on a board, counted on an emulated one."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from viewfinder import demo, photos
+from viewfinder.artifact import Artifact
+from viewfinder.errors import NotVerifiedError, UsageError
+from viewfinder.measurement import Evidence, Measurement
+from viewfinder.runtime.profile import context, counts, latency
+from viewfinder.runtime.profile.feeds import first_feeds
+from viewfinder.runtime.profile.latency import Schedule
+from viewfinder.target import HOST, Target
+from viewfinder.verbs import on_device
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewfinder.runtime.engines import Engine
+
+Progress = Callable[[str], None]
+Feeds = Mapping[str, Mapping[str, "NDArray[Any]"]]
+Profiled = tuple[str, dict[str, Any], list[Measurement]]
+"""The engine's name, notes for the report, and the numbers."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What an artifact is profiled with; the schedule does not matter where instructions are counted."""
+
+    target: Target
+    threads: int
+    schedule: Schedule
+
+
+def profiled(made: Artifact, job: Job, say: Progress) -> Profiled:
+    """Profile every graph of an artifact.
+
+    Raises:
+        NotVerifiedError, MissingToolError: it cannot be run there.
+        UsageError: no such device, a device in use, or too many threads.
+    """
+    if job.target.device == HOST:
+        return _timed_here(made, job, say)
+    device = on_device.launcher(job.target)
+    if problem := device.problem():
+        raise NotVerifiedError(f"{device.name} cannot be used: {problem}")
+    engine, _ = host_engine(made)
+    photo, feeds = _feeds(made, engine)
+    with device.lock():
+        facts = {"device": device.name, "target": str(job.target), "photograph": photo, **device.facts()}
+        way = _counted if device.evidence is Evidence.EMULATED else _timed_there
+        found = way(made, device, feeds, job, say)
+    return on_device.engine_on(device, made).NAME, facts, found
+
+
+def host_engine(made: Artifact) -> tuple[Engine, Path | None]:
+    """Return the engine of the artifact's format on this computer, and the interpreter of its toolchain.
+
+    Raises:
+        MissingToolError: it is not installed.
+        NotVerifiedError: it is a reference evaluator, whose time means nothing.
+    """
+    from viewfinder.devices import toolchains
+    from viewfinder.runtime import engines
+
+    engine = engines.for_format(made.format)
+    python = toolchains.python(engine.TOOLCHAIN) if engine.TOOLCHAIN else None
+    engines.require(engine)
+    if engine.EVIDENCE is not Evidence.MEASURED:
+        raise NotVerifiedError(
+            f"the time of {made.folder.name} is not measured: needs macOS",
+            "profile it on a Mac, or another format here",
+        )
+    return engine, python
+
+
+def _feeds(made: Artifact, engine: Engine) -> tuple[str, Feeds]:
+    """Return what the graphs get from the pipeline for the first shipped photograph, and its name."""
+    photo = demo.photos()[0]
+    return photo.stem, first_feeds(made, engine, photos.read(photo).pixels)
+
+
+def _timed_here(made: Artifact, job: Job, say: Progress) -> Profiled:
+    """Time every graph on this computer; no other measurement of ours runs meanwhile."""
+    from viewfinder import devices
+
+    engine, python = host_engine(made)
+    host, cores = devices.load(HOST), context.pinned(job.threads)
+    if cores and len(cores) < job.threads:
+        raise UsageError(f"{job.threads} threads, but only {len(cores)} cores may be used", "ask for fewer threads")
+    with host.lock(), tempfile.TemporaryDirectory(prefix="viewfinder-profile-") as work:
+        photo, feeds = _feeds(made, engine)
+        place = latency.Place(engine.NAME, python, job.threads, cores)
+        before = context.context(cores)
+        say(f"{job.schedule.processes} processes for each of {len(made.graphs)} graphs, pinned to cores {cores}")
+        results = latency.timings(made, feeds, place, job.schedule, host.run, Path(work))
+        after = context.context(cores)
+    how = f"{job.threads} thread{'s' if job.threads > 1 else ''} {'pinned' if cores else 'not pinned'}"
+    found = [one for graph in made.graphs for one in latency.measurements(graph.name, results[graph.name], how)]
+    notes = {"device": HOST, "photograph": photo, "schedule": vars(job.schedule), "before": before, "after": after}
+    return engine.NAME, notes, found
+
+
+def _timed_there(made: Artifact, device: Any, feeds: Feeds, job: Job, say: Progress) -> list[Measurement]:
+    """Time every graph in processes of a board, in turn; the way there is not part of it."""
+    engine = on_device.engine_on(device, made)
+    results: dict[str, list[dict[str, Any]]] = {graph.name: [] for graph in made.graphs}
+    for turn in range(job.schedule.processes):
+        say(f"process {turn + 1} of {job.schedule.processes} for each of {len(made.graphs)} graphs on {device.name}")
+        for graph in made.graphs:
+            runner: Any = engine.open(made.path(graph), graph, job.threads)
+            result = runner.timed(feeds[graph.name], vars(job.schedule))
+            if not latency.is_complete(result):
+                raise NotVerifiedError(f"{device.name} gave no timings of {graph.name}", "repeat the command")
+            results[graph.name].append(result)
+    how = f"{job.threads} thread{'s' if job.threads > 1 else ''} not pinned, on {device.name}"
+    return [one for graph in made.graphs for one in latency.measurements(graph.name, results[graph.name], how)]
+
+
+def _counted(made: Artifact, device: Any, feeds: Feeds, _job: Job, say: Progress) -> list[Measurement]:
+    """Count every graph on an emulated board."""
+    found: list[Measurement] = []
+    with tempfile.TemporaryDirectory(prefix="viewfinder-profile-") as work:
+        for number, graph in enumerate(made.graphs):
+            say(f"counting {graph.name} on {device.name}")
+            path = Path(work) / f"{number}.jsonl"
+            runner: Any = on_device.engine_on(device, made, path).open(made.path(graph), graph, 1)
+            runner.marked(feeds[graph.name], counts.RUNS + 1)
+            found += counts.measurements(graph.name, counts.read(path, counts.RUNS), device.profile.caches)
+    return found
