@@ -12,7 +12,11 @@ from viewfinder import files
 from viewfinder.devices import toolchains
 from viewfinder.errors import MissingToolError, UsageError
 
-HEADS = {"tflite-runtime": "tflite_runtime.interpreter", "tensorflow": "tensorflow.lite.python.interpreter"}
+HEADS = {
+    "qnn": "onnxruntime_qnn",
+    "tensorflow": "tensorflow.lite.python.interpreter",
+    "tflite-runtime": "tflite_runtime.interpreter",
+}
 
 
 @pytest.fixture
@@ -51,9 +55,25 @@ def test_lock_files_are_complete(name):
     assert f"# import: {HEADS[name]}\n" in text
 
 
+def test_a_proprietary_licence_is_said_before_anything_is_fetched(tiny):
+    """What a lock file's head says about size and licence comes first, before the first step."""
+    tiny.write_text("# licence: of its own\n# size: 1 kB\n" + tiny.read_text())
+    lines = []
+    toolchains.install("tiny", lines.append)
+    assert lines[:2] == ["licence: of its own", "size: 1 kB"]
+
+
+def test_qualcomms_licence_is_named():
+    """Whoever installs the toolchain learns that its libraries are not free software, and how large it is."""
+    said = toolchains.about("qnn")
+    assert "Qualcomm AI Stack License (proprietary" in said["licence"]
+    assert "410 MB on disk" in said["size"]
+    assert toolchains.about("tensorflow") == {}
+
+
 def test_names_are_the_lock_files():
-    """Two toolchains so far; another name is refused."""
-    assert toolchains.names() == ["tensorflow", "tflite-runtime"]
+    """Three toolchains so far; another name is refused."""
+    assert toolchains.names() == ["qnn", "tensorflow", "tflite-runtime"]
     for act in (
         toolchains.lock_file,
         toolchains.remove,
