@@ -133,7 +133,7 @@ class StripCell(nn.Module):
         size = self.sizes
         left = size.cell_width // 2
         sides = (left, size.cell_width - left)
-        colour = F.pad(image, sides).reshape(3, size.rows, size.cells + 1, size.cell_width).permute(1, 2, 0, 3)
+        colour = F.pad(image, sides).reshape(3, size.rows, size.cells + 1, size.cell_width)
         # 3-D products: with 4-D operands ExecuTorch copies them whole and leaves the product to a slow kernel.
         rows = torch.bmm(row_weights[None], grid).reshape(size.rows * (size.cells + 1), 12, 2 * size.bins)
         matrices = torch.bmm(rows, self.features(column_weights, image, sides))
@@ -143,14 +143,18 @@ class StripCell(nn.Module):
 
 
 def _apply_by_slices(matrices: Tensor, colour: Tensor) -> Tensor:
-    """Apply ``[rows * cells, 12, N]``, input channel first, to colours ``[rows, cells, 3, N]``."""
-    each = matrices.reshape(*colour.shape[:2], 12, -1)
-    scaled = each[:, :, 0:3] * colour[:, :, 0:1] + each[:, :, 3:6] * colour[:, :, 1:2]
-    return scaled + each[:, :, 6:9] * colour[:, :, 2:3] + each[:, :, 9:12]
+    """Apply ``[rows * cells, 12, N]``, input channel first, to ``[3, rows, cells, N]``; to ``[rows, cells, 3, N]``."""
+    last = colour.permute(1, 2, 0, 3)
+    each = matrices.reshape(*last.shape[:2], 12, -1)
+    scaled = each[:, :, 0:3] * last[:, :, 0:1] + each[:, :, 3:6] * last[:, :, 1:2]
+    return scaled + each[:, :, 6:9] * last[:, :, 2:3] + each[:, :, 9:12]
 
 
 def _apply_by_sum(matrices: Tensor, colour: Tensor) -> Tensor:
-    """Do the same as one product with the colour and a channel of ones, and one sum."""
-    rows, cells, _, width = colour.shape
-    with_ones = torch.cat([colour, colour.new_ones(rows, cells, 1, width)], 2).reshape(-1, 4, 1, width)
-    return (matrices.reshape(-1, 4, 3, width) * with_ones).sum(1).reshape(rows, cells, 3, width)
+    """Do the same with one product and one sum.
+
+    A fourth colour of ones would spare the addition, but is a constant ten times as large as the rest of the file.
+    """
+    _, rows, cells, width = colour.shape
+    last, each = colour.permute(1, 2, 0, 3).reshape(-1, 3, 1, width), matrices.reshape(-1, 4, 3, width)
+    return ((each[:, :3] * last).sum(1) + each[:, 3]).reshape(rows, cells, 3, width)
