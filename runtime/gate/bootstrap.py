@@ -1,9 +1,9 @@
 """Decide "worse" from pairs: the same photographs before and after, and a bootstrap interval of the mean difference.
 
 The interval is the expanded percentile interval of the mean over whole photographs (Hesterberg, What Teachers Should
-Know About the Bootstrap, The American Statistician 69(4), 2015): plain percentiles are too narrow for few photographs, so
-they are taken where Student's t would have them. It is seeded, so that the same numbers always give the same answer.
-Fewer photographs than a bootstrap can work with get Student's own interval, no narrower than their range.
+Know About the Bootstrap, The American Statistician 69(4), 2015): plain percentiles are too narrow for few photographs,
+so they are taken where Student's t would have them. It is seeded: the same numbers always give the same answer. Fewer
+photographs than a bootstrap can work with get Student's own interval, no narrower than their range.
 """
 
 from __future__ import annotations
