@@ -41,10 +41,10 @@ ALWAYS = (
 
 def _quantized(psnr_db: float, reason: str) -> tuple[Gate, ...]:
     """Gates of a precision with 8-bit weights."""
-    seen = "2 dE00 is a difference that a viewer sees when looking for it, not before"
+    seen = "1 dE00 is about the smallest difference that a viewer notices; HDRNet in w8a8 reached 0.54 on gb82"
     return (
         _at_least("psnr_vs_float_worst_db", psnr_db, reason),
-        _at_most("delta_e_2000_p99_vs_float_worst", 2.0, seen),
+        _at_most("delta_e_2000_p99_vs_float_worst", 1.0, seen),
     )
 
 

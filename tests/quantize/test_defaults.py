@@ -1,0 +1,78 @@
+"""Default recipes: what they keep, why, and the names that other tools use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.quantize import made
+
+from viewfinder.quantize import defaults
+from viewfinder.recipe import PRECISIONS, BadRecipeError, Operator
+
+
+def chain(*names):
+    """Describe operators that each read what the one before gives."""
+    return [
+        Operator((name,), "add" if "add" in name else "conv", (before,), (name,))
+        for before, name in zip(("in", *names), names, strict=False)
+    ]
+
+
+@pytest.fixture
+def parent(tmp_path):
+    """Write an artifact of the tiles pipeline."""
+    return made.write(tmp_path / "onnx-float")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("pipeline", ["tiles", "bilateral_grid", "something_new"])
+def test_every_rule_has_a_reason(parent, pipeline, precision):
+    """Every pipeline has a recipe for every precision, of that precision, with a reason beside each rule."""
+    recipe = defaults.recipe(replace(parent, pipeline=pipeline), precision)
+    assert recipe.precision == precision
+    assert all(rule.reason for rule in recipe.rules)
+
+
+def test_hdrnet_keeps_grid_and_slicing(parent):
+    """Of HDRNet, the layers before the last are quantized; it, what is behind it, and the strip are not."""
+    recipe = defaults.recipe(replace(parent, pipeline="bilateral_grid"), "w8a8")
+    rules = recipe.rules_for("coefficients", chain("splat", "local", "predict.weight", "view", "grid"))
+    assert [rule.kind for rule in rules] == ["w8a8", "w8a8", "float", "float", "float"]
+    assert recipe.touches("coefficients")
+    assert not recipe.touches("strip")
+
+
+def test_mixed_keeps_the_sum_of_features(parent):
+    """Mixed keeps the sum before the last layer float, and 8-bit weights alone in front of it."""
+    recipe = defaults.recipe(replace(parent, pipeline="bilateral_grid"), "mixed")
+    rules = recipe.rules_for("coefficients", chain("splat", "local.2.weight", "add", "predict"))
+    assert [rule.kind for rule in rules] == ["w8a8", "w8", "float", "float"]
+
+
+@pytest.mark.parametrize("last", ["enhanced", "serving_default_enhanced_output:0"])
+def test_pictures_keep_their_last_operator(parent, last):
+    """A network from picture to picture keeps the operator that makes the picture, under any format's name for it."""
+    recipe = defaults.recipe(parent, "w8a8")
+    assert [rule.kind for rule in recipe.rules_for("model", chain("a", last))] == ["w8a8", "float"]
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [
+        ("static_wi8_ai8", "w8a8"),
+        ("static_wi8_ai16", "w8a16"),
+        ("weight_only_wi8_afp32", "w8"),
+        ("w8a8_mixed_int16", "mixed"),
+    ],
+)
+def test_aliases(name, precision):
+    """Names of AI Edge Quantizer and AI Hub are understood."""
+    assert defaults.precision(name) == precision
+
+
+def test_unknown_precisions(parent):
+    """An unknown name is refused with all that are known."""
+    with pytest.raises(BadRecipeError, match="w7") as caught:
+        defaults.recipe(parent, "w7")
+    assert "static_wi8_ai8" in caught.value.hint
