@@ -33,6 +33,7 @@ class Op:
         output: name of the tensor that it makes, as the float graph would call it.
         inputs: such names of what it reads, without constants; a graph's inputs among them.
         shape: of the output.
+        weight: shape of its first constant with two axes or more, the output channels first; () without one.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Op:
     output: str
     inputs: tuple[str, ...]
     shape: tuple[int, ...]
+    weight: tuple[int, ...] = ()
 
 
 class Recorder(Protocol):

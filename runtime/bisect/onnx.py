@@ -17,6 +17,7 @@ CARRIERS = {"QuantizeLinear", "DequantizeLinear", "Cast", "Identity"}
 """They change how a number is written, not what it is for the next operator."""
 _ADDED = ("_QuantizeLinear_Input", "_DequantizeLinear_Output", "_QuantizeLinear_Output")
 """What onnxruntime's quantizer appends to a tensor's name."""
+WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 _ERRORS_ONLY = 3
 _FLOATS = (np.float16, np.float32, np.float64)
 
@@ -67,7 +68,7 @@ class _Flow:
     def __init__(self, graph: Any) -> None:
         """Index the nodes."""
         self._maker = {name: node for node in graph.node for name in node.output}
-        self._constants = {tensor.name for tensor in graph.initializer}
+        self._constants = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
         self._readers: dict[str, list[Any]] = {}
         for node in graph.node:
             for name in node.input:
@@ -79,10 +80,15 @@ class _Flow:
         ]
         self.shown = {node.output[0]: self._seen(node.output[0]) for node in self.computing}
 
-    def _source(self, name: str) -> str:
-        """Return the tensor behind carriers; "" for a constant."""
+    def _behind(self, name: str) -> str:
+        """Return the tensor that carriers write in another way."""
         while name in self._maker and self._maker[name].op_type in CARRIERS:
             name = self._maker[name].input[0]
+        return name
+
+    def _source(self, name: str) -> str:
+        """Return the tensor behind carriers; "" for a constant."""
+        name = self._behind(name)
         is_constant = name in self._constants or (name in self._maker and self._maker[name].op_type == "Constant")
         return "" if is_constant else name
 
@@ -98,8 +104,18 @@ class _Flow:
     def op(self, node: Any, place: int, shapes: Mapping[str, tuple[int, ...]]) -> Op:
         """Describe an operator."""
         inputs = tuple(_plain(source) for source in map(self._source, node.input) if source)
-        made = node.output[0]
-        return Op(node.name or f"{node.op_type} #{place}", node.op_type, _plain(made), inputs, shapes.get(made, ()))
+        made, name = node.output[0], node.name or f"{node.op_type} #{place}"
+        return Op(name, node.op_type, _plain(made), inputs, shapes.get(made, ()), self._weight(node))
+
+    def _weight(self, node: Any) -> tuple[int, ...]:
+        """Return the shape of an operator's weights; a matrix product's last axis is its output channels."""
+        if node.op_type not in WEIGHTED:
+            return ()
+        for name in node.input:
+            shape = self._constants.get(self._behind(name), ())
+            if len(shape) > 1:
+                return shape[::-1] if node.op_type == "MatMul" else shape
+        return ()
 
 
 def _plain(name: str) -> str:

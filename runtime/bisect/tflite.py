@@ -15,6 +15,7 @@ from viewfinder.runtime.bisect import Array, Op
 from viewfinder.runtime.engines._quiet import quietly
 from viewfinder.runtime.engines._tensors import by_name_or_order, damaged
 
+WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL", "CONV_3D"}
 CARRIERS = {"QUANTIZE", "DEQUANTIZE", "CAST"}
 """They change how a number is written, not what it is for the next operator."""
 
@@ -160,4 +161,16 @@ class _Flow:
         shape = self._graph.tensors[made].shape
         sizes = tuple(int(size) for size in shape) if shape is not None else ()
         inputs = tuple(self.name(index) for index in self._reads(place))
-        return Op(f"{kind} #{place}", kind, self.name(made), inputs, sizes)
+        return Op(f"{kind} #{place}", kind, self.name(made), inputs, sizes, self._weight(place))
+
+    def _weight(self, place: int) -> tuple[int, ...]:
+        """Return the shape of an operator's weights."""
+        if self._kinds[place] not in WEIGHTED:
+            return ()
+        for index in self._graph.operators[place].inputs:
+            source = self._source(int(index))
+            if source >= 0 and source not in self._maker and source not in self._given:
+                shape = self._graph.tensors[source].shape
+                if shape is not None and len(shape) > 1:
+                    return tuple(int(size) for size in shape)
+        return ()

@@ -32,6 +32,7 @@ class Section:
         pictures: photograph to the files and captions that `panels.draw` returned, relative to ``pictures/``.
         probes: of `viewfinder probe`: each chart's name, title, what it looks for, its metrics, pictures and curves.
         parting: of `viewfinder bisect`: where two artifacts part, the table of tensors, and crops.
+        search: of `viewfinder repair`: every candidate that was built, the chosen one, and the budget.
     """
 
     report: Report
@@ -39,10 +40,15 @@ class Section:
     pictures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     probes: tuple[Mapping[str, Any], ...] = ()
     parting: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the section as JSON data; what only some verbs fill stands there only when it is filled."""
-        more = {"probes": [dict(one) for one in self.probes], "parting": dict(self.parting)}
+        more = {
+            "probes": [dict(one) for one in self.probes],
+            "parting": dict(self.parting),
+            "search": dict(self.search),
+        }
         return {
             **self.report.to_dict(),
             "files": [dict(one) for one in self.files],
@@ -53,8 +59,9 @@ class Section:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Section:
         """Read a section that `to_dict` made."""
-        rest = {key: value for key, value in data.items() if key not in {"files", "pictures", "probes", "parting"}}
-        more = {"probes": tuple(data.get("probes", ())), "parting": data.get("parting", {})}
+        own = {"files", "pictures", "probes", "parting", "search"}
+        rest = {key: value for key, value in data.items() if key not in own}
+        more = {"probes": tuple(data.get("probes", ())), **{key: data.get(key, {}) for key in ("parting", "search")}}
         return cls(Report.from_dict(rest), tuple(data["files"]), data["pictures"], **more)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from viewfinder.measurement import Evidence, Measurement, Report, Verdict
 from viewfinder.runtime.metrics import METRICS
 from viewfinder.runtime.quantities import FINITE, quantities
-from viewfinder.runtime.report import charts, partings, words
+from viewfinder.runtime.report import charts, curve, partings, words
 from viewfinder.runtime.report.panels import MAGMA
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def render(document: Document, pictures: Path) -> str:
         rows=[_summary_row(section) for section in document.sections],
         photographs=[_photograph(document, photo, pictures) for photo in shown],
         charts=charts.groups(document.sections, lambda file: _embedded(pictures, file), _anchor),
+        searches=curve.shown(document.sections),
         partings=partings.shown(document.sections, lambda file: _embedded(pictures, file), _anchor),
         left_out=len(document.photographs) - len(shown),
         numbers=[_numbers(section.report) for section in document.sections],

@@ -19,6 +19,8 @@ _OTHER = {
     FINITE: "NaN or infinite values",
     OF_FLOAT: "PyTorch's own PSNR against truth",
     DROP: "PSNR lost against truth",
+    "repair_drop_vs_truth_worst_db": "PSNR lost against truth, worst photograph",
+    "repair_size_bytes": "Size",
     "tensor_sqnr_least_db": "Least SQNR of a tensor",
     "tensor_sqnr_greatest_loss_db": "Most SQNR lost in an operator",
 }

@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 import viewfinder
-from viewfinder.cli import cache, checking, looking, looking_closer, making, training
+from viewfinder.cli import (
+    cache,
+    checking,
+    devices,
+    gating,
+    looking,
+    looking_closer,
+    making,
+    npus,
+    quantizing,
+    repairing,
+    training,
+)
 
 app = typer.Typer(
     name="viewfinder",
@@ -19,10 +31,15 @@ app = typer.Typer(
     epilog="Exit codes: 0 pass, 1 a check failed, 2 usage or environment, 3 produced but not verified, 130 stopped.",
 )
 making.add_to(app)
+quantizing.add_to(app)
 training.add_to(app)
 checking.add_to(app)
 looking.add_to(app)
 looking_closer.add_to(app)
+repairing.add_to(app)
+gating.add_to(app)
+devices.add_to(app)
+npus.add_to(app)
 cache.add_to(app)
 
 
