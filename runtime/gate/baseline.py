@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -89,7 +90,7 @@ def _entry(key: str, data: Mapping[str, Any]) -> Entry:
     if measured.key != key:
         raise ValueError(f"the entry {key!r} is of {measured.key!r}")
     for name, numbers in measured.numbers.items():
-        if not all(isinstance(one, int | float) for one in numbers.photographs.values()):
+        if not all(isinstance(one, int | float) and math.isfinite(one) for one in numbers.photographs.values()):
             raise ValueError(f"{key}: {name} has values that are no numbers")
     return Entry(measured, str(data["accepted"]), str(data["reason"]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -56,6 +57,8 @@ def obstacle(old: Measured, new: Measured, metric: str, *, same_engine_version: 
     names = old.numbers[metric], new.numbers[metric]
     if names[0].definition != names[1].definition or names[0].unit != names[1].unit:
         return f"{metric} is defined differently"
+    if not all(math.isfinite(value) for one in names for value in one.photographs.values()):
+        return f"{metric} has values that are no numbers"
     if different := _photographs(old, new, metric):
         return different
     if old.evidence != new.evidence:

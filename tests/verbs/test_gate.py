@@ -144,7 +144,7 @@ def test_probes_and_instruction_counts_come_from_reports(project: Path, engine: 
     def write(count: float, levels: float) -> Path:
         """Write a report of a device and of the probes."""
         found = (
-            Measurement("instructions_total", count, "1", Evidence.EMULATED),
+            Measurement("model_instructions", count, "instructions", Evidence.EMULATED),
             Measurement("probe_ramp_levels", levels, "1", Evidence.MEASURED, minimum=100),
         )
         one = Report("brighten", "onnx-float", digest, "onnx", "float", "x", Evidence.MEASURED, found)
@@ -160,7 +160,7 @@ def test_probes_and_instruction_counts_come_from_reports(project: Path, engine: 
     assert gate(GateRequest(project / "gate.yaml", reports=reports)).exit_code is Exit.PASS
     result = gate(GateRequest(project / "gate.yaml", reports=(write(1011.0, 16.0),)))
     failed = {check.rule for check in result.outcome.cases[0].checks if check.ruling is Ruling.FAIL}
-    assert failed == {"instructions.max_growth_percent.instructions_total", "probes.probe_ramp_levels"}
+    assert failed == {"instructions.max_growth_percent.instructions_model", "probes.probe_ramp_levels"}
 
 
 def test_every_output_is_written(project: Path, engine: made.Engine, capfd: pytest.CaptureFixture[str]) -> None:

@@ -162,8 +162,7 @@ def _measured(case: Wanted, order: Order, others: Sequence[Section]) -> Found:
     pictures = drawn_in(order, truth) / documents.PICTURES if order.draw else None
     side = panels.side_for(4 * len(truth.photos))
     section = verified.verified(made, truth, verified.Order(setup, order.command, pictures, side, order.use_cache))
-    same = [one for one in others if one.report.artifact_sha256 == made.sha256]
-    extra = tuple(one for other in same for one in other.report.measurements if _is_extra(one))
+    extra = _extra(made, others)
     now = _with_totals(measured.of_section(section), extra)
     return Found(case, section, made, truth, now, extra)
 
@@ -186,9 +185,20 @@ def _stranger(case: Wanted, made: Artifact) -> str:
     )
 
 
-def _is_extra(one: Measurement) -> bool:
-    """Tell what only another report has: probes and instruction counts."""
-    return one.metric.startswith((measured.PROBE, measured.INSTRUCTIONS))
+def _extra(made: Artifact, others: Sequence[Section]) -> tuple[Measurement, ...]:
+    """Take from other reports of the same artifact what only they have: probes and instruction counts.
+
+    A device counts each graph alone, as ``strip_instructions``; here that is ``instructions_strip``.
+    """
+    counts = {f"{graph.name}_{measured.INSTRUCTIONS}": graph.name for graph in made.graphs}
+    found = []
+    same = [other.report for other in others if other.report.artifact_sha256 == made.sha256]
+    for one in (one for report in same for one in report.measurements):
+        if one.metric in counts:
+            found.append(replace(one, metric=f"{measured.INSTRUCTIONS}_{counts[one.metric]}"))
+        elif one.metric.startswith((measured.PROBE, measured.INSTRUCTIONS)):
+            found.append(one)
+    return tuple(found)
 
 
 def _with_totals(now: Measured, extra: Sequence[Measurement]) -> Measured:

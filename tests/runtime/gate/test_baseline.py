@@ -77,6 +77,7 @@ def test_damaged_baselines_are_refused(tmp_path):
         ('"schema_version": 1', '"schema_version": 2'),
         ('"model": "hdrnet"', '"model": "other"'),
         ("30.0", '"much"'),
+        ("30.0", "NaN"),
         ('"unit": "dB"', '"unti": "dB"'),
     ):
         path.write_text(good.replace(old, new))

@@ -45,6 +45,7 @@ def test_without_truth_the_float_output_decides_up_to_60_db():
         ({"photographs": {**dict.fromkeys(PHOTOS, "00"), PHOTOS[2]: "11"}}, "the pixels of photo-2 differ"),
         ({"numbers": {"psnr_vs_truth_db": numbers(*[30.0] * 7)}}, "photo-7 is only in the first"),
         ({"numbers": {"psnr_vs_truth_db": numbers(30.0, definition="peak 255")}}, "defined differently"),
+        ({"numbers": {"psnr_vs_truth_db": numbers(float("nan"))}}, "no numbers"),
         ({"engine_version": "2.4.0"}, "other versions of the engine litert: 2.3.0, then 2.4.0"),
         ({"evidence": "emulated"}, "measured, then emulated"),
         ({"numbers": {}}, "the second has no"),
