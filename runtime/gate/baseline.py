@@ -90,9 +90,14 @@ def _entry(key: str, data: Mapping[str, Any]) -> Entry:
     if measured.key != key:
         raise ValueError(f"the entry {key!r} is of {measured.key!r}")
     for name, numbers in measured.numbers.items():
-        if not all(isinstance(one, int | float) and math.isfinite(one) for one in numbers.photographs.values()):
+        if not all(_is_number(one) for one in numbers.photographs.values()):
             raise ValueError(f"{key}: {name} has values that are no numbers")
     return Entry(measured, str(data["accepted"]), str(data["reason"]))
+
+
+def _is_number(value: object) -> bool:
+    """Tell a number that is finite."""
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def accept(baseline: Baseline, measured: Iterable[Measured], reason: str, when: str) -> tuple[Baseline, list[str]]:

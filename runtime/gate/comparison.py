@@ -51,15 +51,7 @@ def losses(old: Measured, new: Measured, metric: str) -> dict[str, float]:
 
 def obstacle(old: Measured, new: Measured, metric: str, *, same_engine_version: bool = True) -> str:
     """Say why numbers of two measurements may not be compared, or return ""."""
-    if metric not in old.numbers or metric not in new.numbers:
-        side = "the first" if metric not in old.numbers else "the second"
-        return f"{side} has no {metric}"
-    names = old.numbers[metric], new.numbers[metric]
-    if names[0].definition != names[1].definition or names[0].unit != names[1].unit:
-        return f"{metric} is defined differently"
-    if not all(math.isfinite(value) for one in names for value in one.photographs.values()):
-        return f"{metric} has values that are no numbers"
-    if different := _photographs(old, new, metric):
+    if different := _definitions(old, new, metric) or _photographs(old, new, metric):
         return different
     if old.evidence != new.evidence:
         return f"the numbers were obtained differently: {old.evidence}, then {new.evidence}"
@@ -67,6 +59,18 @@ def obstacle(old: Measured, new: Measured, metric: str, *, same_engine_version: 
         versions = f"{old.engine_version or 'unknown'}, then {new.engine_version or 'unknown'}"
         return f"other versions of the engine {new.engine}: {versions}"
     return ""
+
+
+def _definitions(old: Measured, new: Measured, metric: str) -> str:
+    """Say why the values themselves are no match."""
+    if metric not in old.numbers or metric not in new.numbers:
+        side = "the first" if metric not in old.numbers else "the second"
+        return f"{side} has no {metric}"
+    one, other = old.numbers[metric], new.numbers[metric]
+    if one.definition != other.definition or one.unit != other.unit:
+        return f"{metric} is defined differently"
+    values = [*one.photographs.values(), *other.photographs.values()]
+    return "" if all(map(math.isfinite, values)) else f"{metric} has values that are no numbers"
 
 
 def _photographs(old: Measured, new: Measured, metric: str) -> str:
