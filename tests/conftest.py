@@ -48,7 +48,7 @@ def shared_userland(request: pytest.FixtureRequest) -> Path:
     cache = os.environ.get("VIEWFINDER_ARM64_CACHE") or str(request.config.cache.mkdir("arm64"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VIEWFINDER_CACHE", cache)
-        with locked("arm64-setup", wait_s=300):  # several workers begin at the same time
+        with locked("arm64-suite", wait_s=300):  # several workers begin at the same time
             return userland.install(lambda _line: None).folder
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from viewfinder import files
+from viewfinder.devices._folder import locked
 from viewfinder.devices._running import Bounds, run
 from viewfinder.devices.userland import emulator, packages, profiles
 from viewfinder.errors import MissingToolError
@@ -101,6 +102,7 @@ def install(progress: Progress) -> Userland:
     Raises:
         MissingToolError: a tool is missing, or packages or wheels cannot be fetched.
         UsageError: the disk is full or not writable.
+        DeviceBusyError: another set-up is at work.
     """
     if (there := installed()) is not None:
         progress(f"the ARM64 userland is already set up in {there.folder}")
@@ -108,10 +110,18 @@ def install(progress: Progress) -> Userland:
     reason, remedy = missing()
     if reason:
         raise MissingToolError(f"the ARM64 userland cannot be set up: {reason}", remedy)
-    start, target = time.monotonic(), folder()
+    with locked("arm64-setup", 0.0):
+        return _make(folder(), progress)
+
+
+def _make(target: Path, progress: Progress) -> Userland:
+    """Take the steps that are not done yet."""
+    start = time.monotonic()
     with files.explained(target):
         target.mkdir(parents=True, exist_ok=True)
     (target / _RECORD).unlink(missing_ok=True)
+    for partial in target.glob(".*"):  # what a killed set-up was unpacking
+        shutil.rmtree(partial, ignore_errors=True)
     hashes = _sysroot(target, progress)
     wheels = _wheels(target, progress)
     why_not = emulator.compile_plugin(COUNTING, target / "counting.so", progress)

@@ -52,12 +52,17 @@ def fetch(folder: Path, progress: Progress) -> list[Path]:
         "Acquire::Retries": "3",
         "DPkg::Post-Invoke": "",
     }
-    apt = ["apt-get", "-q", *(word for key, value in options.items() for word in ("-o", f"{key}={value}"))]
+    apt = [*_bound(), "apt-get", "-q", *(word for key, value in options.items() for word in ("-o", f"{key}={value}"))]
     progress("asking apt what there is for arm64")
     _require([*apt, "update"])
     progress(f"fetching {', '.join(WANTED)} and what they need")
     _require([*apt, "--yes", "--download-only", "install", *WANTED])
     return sorted(archives.glob("*.deb"))
+
+
+def _bound() -> list[str]:
+    """Return the words that have a program die with us: one that outlives a killed set-up would keep apt's lock."""
+    return ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 
 
 def _require(argv: list[str]) -> Finished:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from viewfinder import devices
-from viewfinder.devices import userland
+from viewfinder.devices import DeviceBusyError, _folder, userland
 from viewfinder.devices.userland import emulator, packages, profiles
 from viewfinder.errors import Exit, MissingToolError, UsageError
 
@@ -122,12 +122,22 @@ def test_a_set_up_without_wheels_goes_on_there(monkeypatch):
     (folder / "sysroot" / "usr" / "bin").mkdir(parents=True)
     (folder / "sysroot" / "usr" / "bin" / "python3.11").touch()
     (folder / "packages.json").write_text("{}")
+    (folder / ".site.killed" / "numpy").mkdir(parents=True)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(MissingToolError, match=r"pip cannot fetch the aarch64 wheels for Python 3.11: ERROR"):
         userland.install(lines.append)
     assert "the packages are there already" in lines
     assert userland.installed() is None
     assert not (folder / "site").exists()
+    assert not list(folder.glob(".*"))
+
+
+def test_two_set_ups_do_not_mix(monkeypatch):
+    """The second one is told to wait, and begins nothing."""
+    monkeypatch.setattr(userland, "missing", lambda: ("", ""))
+    with _folder.locked("arm64-setup", 0.0), pytest.raises(DeviceBusyError, match="arm64-setup is in use"):
+        userland.install(print)
+    assert not userland.folder().exists()
 
 
 def test_removing_leaves_nothing():

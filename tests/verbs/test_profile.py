@@ -72,6 +72,18 @@ def test_time_is_measured_here(build, tmp_path):
     assert (tmp_path / "out" / "report.html").is_file()
 
 
+def test_two_profiles_are_compared_or_not(build, tmp_path, capfd):
+    """`compare` reads the reports; another state of the machine is exit 3 and no ratio."""
+    for name in ("one", "two"):
+        profile(ProfileRequest(str(build), output=tmp_path / name, **QUICK))
+    file = tmp_path / "two" / "report.json"
+    changed = json.loads(file.read_text())
+    changed["artifacts"][0]["notes"]["before"]["governor"] = {"0": "powersave"}
+    file.write_text(json.dumps(changed))
+    assert main(["compare", str(tmp_path / "one"), str(tmp_path / "two")]) == 3
+    assert "governor differs" in capfd.readouterr().out
+
+
 def test_one_measurement_at_a_time(build):
     """While another program of ours measures, this one does not disturb it."""
     with devices.load("host").lock(), pytest.raises(DeviceBusyError):

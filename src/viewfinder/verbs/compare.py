@@ -13,6 +13,7 @@ from viewfinder.runtime.gate import comparison, measured
 from viewfinder.runtime.gate.bootstrap import Test
 from viewfinder.runtime.gate.comparison import Compared, Word
 from viewfinder.runtime.gate.measured import Measured
+from viewfinder.runtime.profile import comparison as profiles
 from viewfinder.runtime.report import document as documents
 
 MARGIN_DB = 0.1
@@ -76,12 +77,35 @@ def compare(request: CompareRequest) -> CompareResult:
     Raises:
         UsageError: a side that is neither a report nor a baseline, or is damaged.
     """
+    if (profiled := _profiles(request)) is not None:
+        return CompareResult(profiled)
     old, new = (_read(path) for path in (request.first, request.second))
     test = Test(request.margin_db, request.confidence, request.seed)
     answers = [_answer(key, old, new, request, test) for key in sorted({*old, *new})]
     if not answers:
         raise UsageError(f"neither {request.first} nor {request.second} holds a number", "compare verified artifacts")
     return CompareResult(tuple(answers))
+
+
+def _profiles(request: CompareRequest) -> tuple[Compared, ...] | None:
+    """Compare two profiles by their own rules; None if the two are something else."""
+    sides = []
+    for path in (request.first, request.second):
+        if path.is_file() and baselines.is_baseline(path):
+            return None
+        if path.is_dir() and not (path / documents.JSON_NAME).is_file():
+            return None
+        reports = [section.report for section in documents.read(path).sections]
+        sides.append({f"{one.task} {one.artifact} {one.engine}": one for one in reports})
+    if not all(side and all(map(profiles.is_profile, side.values())) for side in sides):
+        return None
+    keys = sorted({key for side in sides for key in side})
+    return tuple(
+        profiles.compare(key, sides[0][key], sides[1][key])
+        if key in sides[0] and key in sides[1]
+        else Compared(key, Word.INCOMPARABLE, f"only {request.first if key in sides[0] else request.second} has it")
+        for key in keys
+    )
 
 
 def _read(path: Path) -> Mapping[str, Measured]:

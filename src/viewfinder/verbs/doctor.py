@@ -138,7 +138,7 @@ def _packages() -> Iterator[Check]:
     except importlib.metadata.PackageNotFoundError:
         yield Check(BASE, "viewfinder", State.MISSING, "", "", "python -m pip install -e .  # in the repository")
         return
-    for group in (BASE, "export", "train", "heif"):
+    for group in (BASE, "export", "train", "heif", "devices"):
         for requirement in stated:
             if _belongs(requirement, group):
                 yield _package(requirement, group)

@@ -12,6 +12,7 @@ from viewfinder.artifact import Artifact
 from viewfinder.errors import Exit, MissingToolError, NotVerifiedError, UsageError
 from viewfinder.measurement import Evidence, Measurement, Report, Verdict
 from viewfinder.runtime import verified
+from viewfinder.runtime.profile import comparison
 from viewfinder.runtime.profile.latency import Schedule
 from viewfinder.runtime.report import document as documents
 from viewfinder.runtime.report.document import Document, Section
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 Feeds = Mapping[str, Mapping[str, "NDArray[Any]"]]
-DRIFT = 1.10
-"""Above it the end of a process was more than a tenth slower than its beginning: the run does not count as steady."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,9 @@ def _report(made: Artifact, request: ProfileRequest, say: Progress) -> Report:
 
 def _doubts(report: Report) -> list[str]:
     """Say what makes timings doubtful."""
-    drifted = [one for one in report.measurements if one.metric.endswith("_drift") and (one.value or 0) > DRIFT]
+    drifted = [
+        one for one in report.measurements if one.metric.endswith("_drift") and (one.value or 0) > comparison.DRIFT
+    ]
     found = [
         f"{report.artifact}: {one.metric.removesuffix('_drift')} became {one.value:.2f} times slower while it ran: "
         "throttling, or another program; its numbers do not count as steady"

@@ -1,0 +1,107 @@
+"""Two profiles: what may be compared, and what a difference means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from viewfinder.measurement import Evidence, Measurement, Report
+from viewfinder.runtime.gate.comparison import Word
+from viewfinder.runtime.profile import comparison, counts, latency
+
+STATE = {"protocol": 1, "processor": "p", "system": "s", "cores": [3], "governor": {3: "performance"}}
+
+
+def timed(factor=1.0, *, jitter=0.01, state=None, slower=1.0, load=0.2):
+    """Return a profile in time: three processes, `factor` times as slow as another."""
+    results = [
+        {"load_ms": 9, "first_ms": 5, "memory_before_bytes": 1, "memory_loaded_bytes": 2, "memory_peak_bytes": 3,
+         "warm_ms": [factor * (1 + place * jitter)] * 20 + [slower * factor * (1 + place * jitter)] * 20}
+        for place in range(3)
+    ]  # fmt: skip
+    found = latency.measurements("strip", results, "1 thread")
+    about = {**STATE, "load_average": load, **(state or {})}
+    notes = {"device": "host", "threads": 1, "before": about, "after": about}
+    return report(found, Evidence.MEASURED, notes)
+
+
+def counted(instructions=1_000_000, **notes):
+    """Return a profile in instructions."""
+    run = {"instructions": instructions, "load_store": instructions * 2, "dram_lines_read": 1, "dram_lines_written": 1}
+    found = counts.measurements("strip", counts.Counts((run, run, run)), ((64, 4),))
+    facts = {"device": "arm64:cortex-a76", "emulator": "qemu 7.2", "wheels": "litert 2", "plugin_sha256": "ab"}
+    return report(found, Evidence.EMULATED, facts | notes)
+
+
+def report(found, evidence, notes):
+    """Put a report together."""
+    return Report("t", "onnx-float", "0" * 64, "onnx", "float", "onnxruntime", evidence, tuple(found), 1, notes)
+
+
+@pytest.mark.parametrize(
+    ("after", "word"), [(1_004_000, Word.SAME), (1_006_000, Word.WORSE), (994_000, Word.BETTER), (996_000, Word.SAME)]
+)
+def test_counts_are_compared_to_half_a_percent(after, word):
+    """Classes of instructions do not count twice: only the total decides."""
+    assert comparison.compare("k", counted(), counted(after)).word is word
+
+
+@pytest.mark.parametrize("key", ["device", "emulator", "wheels", "plugin_sha256"])
+def test_counts_of_other_boards_or_runtimes(key):
+    """What differs is named."""
+    answer = comparison.compare("k", counted(), counted(**{key: "other"}))
+    assert answer.word is Word.INCOMPARABLE
+    assert f"{key.removesuffix('_sha256')} differs: " in answer.why
+
+
+@pytest.mark.parametrize(
+    ("factor", "jitter", "word"),
+    [(1.02, 0.0, Word.SAME), (1.05, 0.0, Word.WORSE), (0.9, 0.0, Word.BETTER), (1.05, 0.04, Word.SAME)],
+)
+def test_timings_have_to_leave_their_own_noise(factor, jitter, word):
+    """The noise floor is what processes of one artifact differ by, and 3 % at least."""
+    assert comparison.compare("k", timed(jitter=jitter), timed(factor, jitter=jitter)).word is word
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        (
+            timed(2.0, state={"governor": {3: "powersave"}}),
+            "governor differs: {'3': 'performance'}, then {'3': 'powersave'}",
+        ),
+        (timed(2.0, state={"processor": "q"}), "processor differs"),
+        (timed(2.0, state={"protocol": 2}), "protocol differs"),
+        (timed(2.0, load=7.0), "the load average was 7.0"),
+        (timed(2.0, slower=1.4), "became 1.40 times slower while it ran"),
+        (timed(2.0, jitter=0.2), "processes of one and the same artifact differ by 40%"),
+        (replace(timed(2.0), evidence=Evidence.NOT_RUN), "not run"),
+        (counted(), "obtained differently"),
+    ],
+)
+def test_what_may_not_be_compared_gets_no_ratio(other, why):
+    """Twice as slow, but under other conditions, is no answer; nor is it in the other order."""
+    for pair in ((timed(), other), (other, timed())):
+        answer = comparison.compare("k", *pair)
+        assert answer.word is Word.INCOMPARABLE
+        assert "%" not in answer.why or "differ by" in answer.why
+    assert why in comparison.compare("k", timed(), other).why
+
+
+def test_profiles_are_told_from_verifications():
+    """Also one that could not be run."""
+    gone = Measurement("profile", None, "1", Evidence.NOT_RUN, reason="x")
+    psnr = Measurement("psnr_vs_float_db", 90.0, "dB", Evidence.MEASURED)
+    assert comparison.is_profile(timed())
+    assert comparison.is_profile(counted())
+    assert comparison.is_profile(report([gone], Evidence.NOT_RUN, {}))
+    assert not comparison.is_profile(report([psnr], Evidence.MEASURED, {}))
+
+
+def test_a_report_that_was_read_again_compares_the_same():
+    """JSON turns core numbers into texts; that is no difference."""
+    import json
+
+    again = Report.from_dict(json.loads(json.dumps(timed().to_dict())))
+    assert comparison.compare("k", timed(), again).word is Word.SAME
