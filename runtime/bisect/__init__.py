@@ -20,7 +20,7 @@ from viewfinder.artifact import GraphFile
 from viewfinder.errors import UsageError
 
 Array = NDArray[np.float32]
-_SHARED = {"crops", "feeds", "matching", "parting"}
+_SHARED = {"crops", "feeds", "matching", "parting", "ratios"}
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.errors import BadArtifactError, UsageError
 from viewfinder.golden import Golden
 from viewfinder.runtime import bisect
-from viewfinder.runtime.bisect import Array, Op, Recorder, crops, feeds, matching
+from viewfinder.runtime.bisect import Op, Recorder, crops, feeds, matching
+from viewfinder.runtime.bisect.ratios import CAP_DB, Sums
 from viewfinder.runtime.engines import Engine
 
-CAP_DB = 120.0
-"""Above it two tensors count as equal: the rounding of float32."""
 EIGHT_BITS_DB = 40.0
 """What 256 even steps keep of a signal that uses half of them (6.02 dB a bit, less 8 for shape and margin)."""
 LIMIT_DB = 20.0
@@ -27,48 +25,11 @@ LIMIT_DB = 20.0
 DEFINITION = (
     "signal-to-quantization-noise ratio of a tensor: 10 log10(sum(a^2) / sum((a - b)^2)), a from the float artifact, b "
     "from the other, both as the numbers that they stand for, over all its values and all inputs taken from the golden "
-    f"photographs; capped at {CAP_DB:g} dB"
+    "photographs; of a sum or difference, the signal is that of its largest input, because what cancels leaves the "
+    f"inputs' rounding alone; capped at {CAP_DB:g} dB"
 )
-
-
-@dataclass
-class Sums:
-    """What a tensor's numbers are made of, summed over everything that was fed."""
-
-    signal: float = 0.0
-    error: float = 0.0
-    count: int = 0
-    low: float = math.inf
-    high: float = -math.inf
-    largest: float = 0.0
-
-    def add(self, own: Array, other: Array) -> None:
-        """Add one comparison; values that are not finite count as an error without bound."""
-        difference = np.subtract(own, other, dtype=np.float64)
-        self.signal += float(np.sum(np.square(own, dtype=np.float64)))
-        self.error += float(np.sum(np.square(difference))) if np.isfinite(difference).all() else math.inf
-        self.count += own.size
-        self.low, self.high = min(self.low, float(own.min())), max(self.high, float(own.max()))
-        self.largest = max(self.largest, float(np.abs(difference).max()))
-
-    @property
-    def sqnr_db(self) -> float:
-        """As in `DEFINITION`; -120 where nothing is left of the signal, or it is not finite."""
-        return _db(self.signal, self.error)
-
-    @property
-    def psnr_db(self) -> float:
-        """The same with the range of float's values squared in the place of the signal."""
-        return _db((self.high - self.low) ** 2 * self.count, self.error)
-
-
-def _db(signal: float, error: float) -> float:
-    """Return a ratio in dB, between -`CAP_DB` and `CAP_DB`."""
-    if error == 0:
-        return CAP_DB
-    if signal == 0 or not math.isfinite(error):
-        return -CAP_DB
-    return max(-CAP_DB, min(CAP_DB, 10 * math.log10(signal / error)))
+SUMS = {"ADD", "SUB"}
+"""Kinds of operators, in capitals, whose result can be far smaller than what it is made of."""
 
 
 @dataclass
@@ -276,6 +237,7 @@ def _add(
 def _with_losses(found: list[Compared], ops: Sequence[Op]) -> list[Compared]:
     """Fill in what each operator's inputs had."""
     by_output = {op.output: op for op in ops}
+    _with_powers(found)
     known = {one.own.output: one.sums.sqnr_db for one in found if one.sums.count}
     # From an exact input every first operator loses without bound; it is held against the best that any one reaches,
     # or against what eight bits keep, where all have lost.
@@ -285,3 +247,13 @@ def _with_losses(found: list[Compared], ops: Sequence[Op]) -> list[Compared]:
         before = matching.nearest(one.own.inputs, by_output, known)
         one.before_db = max(best, one.sums.sqnr_db) if before in {None, CAP_DB} else before or 0.0
     return found
+
+
+def _with_powers(found: Sequence[Compared]) -> None:
+    """Let the signal of sums and differences be that of their largest input."""
+    powers = {one.own.output: one.sums.signal / one.sums.count for one in found if one.sums.count}
+    for one in found:
+        if one.own.kind.upper() in SUMS:
+            power = max((powers.get(name, 0.0) for name in one.own.inputs), default=0.0)
+            for sums in (one.sums, *one.photos.values()):
+                sums.least_power = power

@@ -47,7 +47,14 @@ CalibrationData = Annotated[
     typer.Option("--calibration-data", metavar="PATH", help="As for quantize.", show_default="scikit-image's"),
 ]
 Samples = Annotated[
-    int | None, typer.Option("--num-calibration-samples", metavar="N", min=1, show_default="as for quantize")
+    int | None,
+    typer.Option(
+        "--num-calibration-samples",
+        metavar="N",
+        min=1,
+        help="Most photographs of them.",
+        show_default="as for quantize",
+    ),
 ]
 Output = Annotated[
     Path | None,

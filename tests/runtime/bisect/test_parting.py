@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from viewfinder.runtime.bisect import Op, crops, feeds, matching
-from viewfinder.runtime.bisect.parting import CAP_DB, Sums, short
+from viewfinder.runtime.bisect.parting import Compared, _with_losses, short
+from viewfinder.runtime.bisect.ratios import CAP_DB, Sums
 
 
 def op(kind: str, output: str, *inputs: str, shape: tuple[int, ...] = (1, 4)) -> Op:
@@ -96,3 +97,20 @@ def test_names_are_shortened_for_people() -> None:
     long = "a.b._Named/x.Coefficients_module/torch.nn.Sequential_splat/viewfinder.train.networks.hdrnet.SameConv_0;1"
     assert short(long) == "Sequential_splat/SameConv_0"
     assert short("relu_3") == "relu_3"
+
+
+def test_what_cancels_is_held_against_its_inputs() -> None:
+    """The difference of two nearly equal tensors keeps their rounding: no loss of the subtraction itself."""
+    base = np.linspace(1, 2, 1000, dtype=np.float32)
+    values = {"a": base, "b": base + np.float32(0.01)}
+    rounded = {name: np.rint(one * 100) / np.float32(100) for name, one in values.items()}
+    ops = [op("Conv", "a", "image"), op("Conv", "b", "image"), op("Sub", "c", "b", "a")]
+    found = [Compared("model", one, one) for one in ops]
+    for one, name in zip(found, "abc", strict=True):
+        own, other = (
+            (side["b"] - side["a"] if name == "c" else side[name]).astype(np.float32) for side in (values, rounded)
+        )
+        one.sums.add(own, other * np.float32(1.2) if name == "c" else other)
+    assert found[2].sums.sqnr_db < 15
+    _with_losses(found, ops)
+    assert found[2].sums.sqnr_db > 50
