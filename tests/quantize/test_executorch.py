@@ -8,6 +8,7 @@ from tests.quantize import grids
 
 from viewfinder.errors import UsageError
 from viewfinder.quantize import defaults, executorch, quantizer
+from viewfinder.quantize.job import GraphJob
 from viewfinder.quantize.quantizer import Aids
 
 pytestmark = pytest.mark.slow
@@ -34,6 +35,18 @@ def test_small_hdrnet(small, tmp_path):
     assert notes["rules"]["w8a8"] > 10
     assert notes["rules"]["float"] > 0
     assert done.graphs[1].sha256 == parent.graphs[1].sha256
+
+
+def test_what_stays_float_is_left_alone(small, tmp_path):
+    """No observer stands before concatenations and slices behind the last layer, where XNNPACK's annotation spreads."""
+    parent = small("executorch")
+    recipe = defaults.recipe(parent, "w8a8")
+    job = GraphJob("coefficients", tmp_path, tmp_path, recipe, network=networks(parent)["coefficients"])
+    prepared, _ = executorch._prepared(job)
+    behind = [node for node in prepared.graph.nodes if node.name.startswith(("cat", "slice", "sub", "mul"))]
+    assert behind
+    read = [given.name for node in behind for given in node.all_input_nodes]
+    assert not [name for name in read if name.startswith("activation_post_process")]
 
 
 def test_a_file_alone_is_not_enough(small, tmp_path):
