@@ -26,6 +26,12 @@ RAMP = 6.0
 """Height of a ramp: a clamp to 0..6 is ReLU6, which runtimes fuse into the subtraction before it. TFLite's XNNPACK
 delegate refuses a clamp to 0..1."""
 
+CENTRE = 0.5
+"""The colour that prepared colour matrices start from: they give ``A (colour - CENTRE) + b'``, ``b' = A CENTRE + b``.
+
+Exact in float32, and what half precision rounds is smaller: from 0, large terms cancel. The sky of a sunset, with
+every step rounded to fp16, had 57.6 dB against float, and has 64.8 dB with the centre."""
+
 _ALWAYS = -100.0
 """A ramp that starts so far below every position is always full: it carries the first bin's value."""
 
@@ -52,19 +58,33 @@ class InOrder(nn.Module):
         return grid.index_select(1, self.order)
 
 
+class FromCentre(nn.Module):
+    """A network whose grid, ordered by `channel_order`, is for colours less `CENTRE`."""
+
+    def __init__(self, network: nn.Module) -> None:
+        """Wrap `network`."""
+        super().__init__()
+        self.network = network
+
+    def forward(self, lowres: Tensor) -> Tensor:
+        """Run the network and move the offsets."""
+        return _moved(self.network(lowres)[0])[None]
+
+
 class Prepared(nn.Module):
     """A coefficient network whose grid comes as the strips need it, so that it is made once and not in every strip.
 
     ``forward(lowres) -> grid [1, cells, (cells + 1) * 12 * 2 * bins]``: for each row of the grid and each pair of
     neighbouring columns (the first and the last repeated), the twelve values ordered by input channel first, and for
     each the steps from bin to bin: one half in the left column, the other half how much larger they are in the right.
+    The offsets are those for colours less `CENTRE`.
     Strips of 12 to 16 rows, which prepared it themselves, took 6 to 9 ms more of 50 to 80 at 1080p.
     """
 
     def __init__(self, coefficients: Any, sizes: StripSizes) -> None:
         """Wrap a network with the output ``[1, bins * 12, cells, cells]``."""
         super().__init__()
-        self.network, self.sizes = in_order(coefficients, sizes.bins), sizes
+        self.network, self.sizes = from_centre(in_order(coefficients, sizes.bins)), sizes
 
     def forward(self, lowres: Tensor) -> Tensor:
         """Predict the grid and arrange it."""
@@ -92,6 +112,28 @@ def in_order(coefficients: Any, bins: int) -> nn.Module:
             if value is not None:
                 getattr(reordered.predict, name).copy_(value[order])
     return reordered
+
+
+def from_centre(network: nn.Module) -> nn.Module:
+    """Return a network of `in_order` whose grid is for colours less `CENTRE`; free where there is `predict`.
+
+    The network's own weights are changed: it has to be a copy.
+    """
+    if isinstance(network, InOrder):
+        return FromCentre(network)
+    last: Any = network.predict
+    with torch.no_grad():
+        for value in (last.weight, last.bias):
+            if value is not None:
+                value.copy_(_moved(value))
+    return network
+
+
+def _moved(values: Tensor) -> Tensor:
+    """Add the colour matrices' value at `CENTRE` to their offsets; axis 0 is ordered by `channel_order`."""
+    each = values.reshape(4, -1, *values.shape[1:])
+    offset = each[3:] + CENTRE * (each[0:1] + each[1:2] + each[2:3])
+    return torch.cat([each[:3], offset]).reshape(values.shape)
 
 
 class StripCell(nn.Module):
@@ -133,7 +175,7 @@ class StripCell(nn.Module):
         size = self.sizes
         left = size.cell_width // 2
         sides = (left, size.cell_width - left)
-        colour = F.pad(image, sides).reshape(3, size.rows, size.cells + 1, size.cell_width)
+        colour = F.pad(image - CENTRE, sides).reshape(3, size.rows, size.cells + 1, size.cell_width)
         # 3-D products: with 4-D operands ExecuTorch copies them whole and leaves the product to a slow kernel.
         rows = torch.bmm(row_weights[None], grid).reshape(size.rows * (size.cells + 1), 12, 2 * size.bins)
         matrices = torch.bmm(rows, self.features(column_weights, image, sides))
