@@ -16,6 +16,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "static_wi8_ai8": "w8a8",
         "static_wi8_ai16": "w8a16",
         "weight_only_wi8_afp32": "w8",
+        "dynamic_wi8_afp32": "w8",
         "w8_a8": "w8a8",
         "int8": "w8a8",
         "int16x8": "w8a16",
@@ -24,7 +25,14 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 )
 """Names that other tools use: AI Edge Quantizer's recipes, TFLite's and AI Hub's precisions."""
 
-_KINDS = MappingProxyType({"w8": ("int8", "float"), "w8a8": ("int8", "int8"), "w8a16": ("int8", "int16")})
+_KINDS = MappingProxyType(
+    {
+        "w8": ("int8", "float"),
+        "w8a8": ("int8", "int8"),
+        "w8a16": ("int8", "int16"),
+        "dynamic_wi8_afp32": ("int8", "dynamic"),
+    }
+)
 _HALF = "half precision keeps 11 bits everywhere; `viewfinder audit` names the operator that would leave its range"
 
 
@@ -46,7 +54,8 @@ def recipe(parent: Artifact, name: str, target: str = "cpu") -> Recipe:
     meant = precision(name)
     if meant == "fp16":
         return Recipe(meant, (Rule(weights="fp16", activations="fp16", reason=_HALF),), target)
-    rules = _bilateral_grid(meant) if parent.pipeline == "bilateral_grid" else _pictures(parent, meant)
+    kind = name if name in _KINDS else meant
+    rules = _bilateral_grid(kind) if parent.pipeline == "bilateral_grid" else _pictures(parent, kind)
     return Recipe(meant, rules, target)
 
 

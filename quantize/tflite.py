@@ -6,6 +6,7 @@ stand behind and before them.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -50,6 +51,8 @@ def quantize(job: GraphJob) -> dict[str, Any]:
             code="cannot-quantize",
         ) from error
     job.target.write_bytes(bytes(made.quantized_model))
+    # Under the name that the quantizer itself gives it, so that its other tools, and --recipe, take it.
+    job.target.with_name(f"{job.name}_recipe.json").write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
     return {
         "rules": counts(job.rules(operators)),
         "ai_edge_quantizer_recipe": entries,

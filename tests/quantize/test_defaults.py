@@ -71,6 +71,12 @@ def test_aliases(name, precision):
     assert defaults.precision(name) == precision
 
 
+def test_dynamic_is_not_weights_alone(parent):
+    """AI Edge Quantizer's dynamic recipe is w8 with activations that the runtime quantizes as it goes."""
+    recipe = defaults.recipe(parent, "dynamic_wi8_afp32")
+    assert (recipe.precision, recipe.rules[0].kind, recipe.needs_calibration) == ("w8", "w8-dynamic", False)
+
+
 def test_unknown_precisions(parent):
     """An unknown name is refused with all that are known."""
     with pytest.raises(BadRecipeError, match="w7") as caught:

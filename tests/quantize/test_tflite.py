@@ -10,7 +10,7 @@ from tests.quantize import grids
 from viewfinder.errors import UsageError
 from viewfinder.quantize import defaults, quantizer, tflite
 from viewfinder.quantize.quantizer import Aids
-from viewfinder.recipe import Operator, Recipe, Rule
+from viewfinder.recipe import Operator, Recipe, Rule, read_json
 
 STATIC = {
     "regex": ".*",
@@ -143,6 +143,20 @@ def test_the_order_of_the_pictures_does_not_matter(small, tmp_path):
         for name, listed in (("a", feeds), ("b", feeds[::-1]))
     )
     assert one.graphs[0].sha256 == other.graphs[0].sha256
+
+
+@pytest.mark.slow
+def test_recipes_go_out_and_in_again(small, tmp_path):
+    """The recipe that lies beside the file, given back as the quantizer's own, makes the same file."""
+    parent = small("tflite")
+    aids = Aids({"coefficients": grids.feeds()})
+    first = quantizer.quantize(parent, defaults.recipe(parent, "w8a8"), tmp_path / "first", aids)
+    written = read_json(first.folder / "coefficients_recipe.json")
+    assert tflite.is_native(written)
+    again = Recipe(tflite.precision_of(written), native={"tflite": {"coefficients": written}})
+    second = quantizer.quantize(parent, again, tmp_path / "second", aids)
+    assert second.precision == "w8a8"
+    assert second.graphs[0].sha256 == first.graphs[0].sha256
 
 
 @pytest.mark.slow
