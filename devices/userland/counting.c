@@ -8,8 +8,8 @@
  *   out=FILE  l1=KBxWAYS  l2=KBxWAYS  l3=KBxWAYS (may be left out)
  *
  * The caches are write-back, write-allocate, least recently used, 64 byte lines, and see guest virtual addresses.
- * Instruction fetches, prefetches and page tables are not simulated. Counters are not locked: one thread only. What
- * threads other than the one that set the marker read or wrote in between is in "foreign_accesses": it has to be 0.
+ * Instruction fetches, prefetches and page tables are not simulated. Only the thread that set the last marker counts; how
+ * often others read or wrote meanwhile is in "foreign_accesses", so that a pool of workers does not go unnoticed.
  *
  * qemu's package ships no qemu-plugin.h, so the few declarations that are needed stand here (GPL-2.0 interface of
  * include/qemu/qemu-plugin.h, version 1).
@@ -35,7 +35,6 @@ typedef struct {
     bool system_emulation;
     union { struct { int smp_vcpus, max_vcpus; } system; };
 } plugin_info;
-enum { INLINE_ADD_U64 = 0 };
 enum { NO_REGISTERS = 0 };
 enum { READS_AND_WRITES = 3 };
 
@@ -44,7 +43,8 @@ extern void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id, void (*)(plugin_id,
 extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 extern struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 extern const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
-extern void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *, int, void *, uint64_t);
+extern void qemu_plugin_register_vcpu_tb_exec_cb(
+    struct qemu_plugin_tb *, void (*)(unsigned, void *), int, void *);
 extern void qemu_plugin_register_vcpu_mem_cb(
     struct qemu_plugin_insn *, void (*)(unsigned, memory_info, uint64_t, void *), int, int, void *);
 extern unsigned qemu_plugin_mem_size_shift(memory_info);
@@ -61,7 +61,10 @@ static const char *const class_names[CLASSES] = {
     "instructions", "load_store", "branch", "integer", "simd_fp", "sve", "sme", "other",
     "fmla_fp32", "fmla_fp16", "dot_int8", "mmla_int8", "bfmmla", "mlal_int",
 };
-static uint64_t counts[CLASSES];
+
+/* A translated block, how often it was executed since the last marker, and what is in it. */
+struct block { struct block *next; uint64_t executed; uint16_t parts[CLASSES]; };
+static struct block *blocks;
 
 /* Encodings: Arm Architecture Reference Manual, DDI 0487, C4.1; only the vector forms that kernels of networks use. */
 static bool fits(uint32_t word, uint32_t mask, uint32_t value) { return (word & mask) == value; }
@@ -132,22 +135,30 @@ static void on_memory(unsigned cpu, memory_info info, uint64_t address, void *un
         touch(0, line, store, false);
 }
 
-static void on_translation(plugin_id id, struct qemu_plugin_tb *block) {
-    uint64_t found[CLASSES] = {0};
+static void on_block(unsigned cpu, void *block) {
+    if (cpu == owner) ((struct block *)block)->executed++;
+}
+
+static void on_translation(plugin_id id, struct qemu_plugin_tb *translated) {
+    size_t size = qemu_plugin_tb_n_insns(translated);
+    struct block *block = calloc(1, sizeof *block);
     (void)id;
-    found[ALL] = qemu_plugin_tb_n_insns(block);
-    for (size_t at = 0; at < found[ALL]; at++) {
-        struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(block, at);
+    if (!block) abort();
+    for (size_t at = 0; at < size; at++) {
+        struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(translated, at);
         uint32_t word;
         memcpy(&word, qemu_plugin_insn_data(instruction), sizeof word);
-        found[class_of(word)]++;
+        block->parts[ALL]++;
+        block->parts[class_of(word)]++;
         int part = part_of_simd(word);
-        if (part != ALL) found[part]++;
+        if (part != ALL) block->parts[part]++;
         if (levels)
             qemu_plugin_register_vcpu_mem_cb(instruction, on_memory, NO_REGISTERS, READS_AND_WRITES, NULL);
     }
-    for (int at = 0; at < CLASSES; at++)
-        if (found[at]) qemu_plugin_register_vcpu_tb_exec_inline(block, INLINE_ADD_U64, &counts[at], found[at]);
+    qemu_plugin_register_vcpu_tb_exec_cb(translated, on_block, NO_REGISTERS, block);
+    /* Another thread may report a marker meanwhile: a block is complete before it shows. */
+    block->next = __atomic_load_n(&blocks, __ATOMIC_ACQUIRE);
+    while (!__atomic_compare_exchange_n(&blocks, &block->next, block, false, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE)) { }
 }
 
 /* Reports. */
@@ -159,6 +170,11 @@ static void field(const char *name, uint64_t *value) {
 }
 
 static void report(uint64_t mark) {
+    uint64_t counts[CLASSES] = {0};
+    for (struct block *block = __atomic_load_n(&blocks, __ATOMIC_ACQUIRE); block; block = block->next) {
+        for (int at = 0; at < CLASSES; at++) counts[at] += block->executed * block->parts[at];
+        block->executed = 0;
+    }
     fprintf(out, "{\"mark\":%" PRIu64, mark);
     field("foreign_accesses", &foreign_accesses);
     for (int at = 0; at < CLASSES; at++) field(class_names[at], &counts[at]);

@@ -23,7 +23,8 @@ from viewfinder.verbs import on_device
 from viewfinder.verbs.profile import ProfileRequest, profile
 
 QUICK = {"processes": 2, "runs": 3, "seconds": 0.0}
-SIDE = 32
+SIDE = 256
+"""Large enough that the Python around a call, a few hundred instructions more or less, is below a thousandth."""
 
 
 def write(folder, kind="onnx"):

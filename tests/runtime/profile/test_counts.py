@@ -59,14 +59,14 @@ def test_numbers_become_measurements(tmp_path):
 @pytest.mark.parametrize(
     ("most", "last", "verdict"),
     [
-        (100_000_000, 100_099_000, Verdict.PASS),
-        (100_000_000, 100_101_000, Verdict.FAIL),
+        (100_000_000, 100_499_000, Verdict.PASS),
+        (100_000_000, 100_501_000, Verdict.FAIL),
         (100_000, 104_900, Verdict.PASS),
         (100_000, 105_100, Verdict.FAIL),
     ],
 )
 def test_counts_that_do_not_repeat_fail(tmp_path, most, last, verdict):
-    """A tenth of a percent is the limit, or what Python around a small graph may vary by."""
+    """Half a percent is the limit, or what Python around a small graph may vary by."""
     spread = counts.measurements("g", of(tmp_path, 9, most, most, last), ())[1]
     assert spread.metric == "g_instructions_spread_percent"
     assert spread.verdict is verdict
@@ -100,7 +100,7 @@ def test_a_missing_file_is_no_count(tmp_path):
 
 
 def test_other_threads_are_found_out(tmp_path):
-    """Counts with a pool of workers would be wrong by an unknown amount."""
+    """A pool of workers would go uncounted; a thread that wakes up in one inference does no harm."""
     with pytest.raises(NotVerifiedError, match="other threads took part"):
-        counts.read(written(tmp_path, line(1), line(3, foreign_accesses=10)), 1)
-    counts.read(written(tmp_path, line(1, foreign_accesses=10), line(3)), 1)
+        counts.read(written(tmp_path, line(1), line(3, foreign_accesses=10), line(5, foreign_accesses=9)), 2)
+    counts.read(written(tmp_path, line(1, foreign_accesses=10), line(3), line(5, foreign_accesses=9), line(7)), 3)
