@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 PREFIX = "probe_"
 KINDS = {"chart": "Chart", "float": "Float", "artifact": "Artifact"}
 CURVE_HEIGHT = 160
+MOST_WHOLE = 3
 _ORDER = (Verdict.FAIL, Verdict.NOT_RUN, Verdict.PASS)
 Embed = Callable[[str | None], str]
 
@@ -30,7 +31,11 @@ def tally(section: Section) -> str:
 
 
 def groups(sections: Sequence[Section], embed: Embed, anchor: Callable[[Any], str]) -> list[dict[str, Any]]:
-    """Collect the artifacts that were probed, each with its charts."""
+    """Collect the artifacts that were probed, each with its charts.
+
+    Of more than `MOST_WHOLE`, only the first one shows chart and float too: the page has to fit into a mail.
+    """
+    probed = [section for section in sections if section.probes]
     return [
         {
             "report": section.report,
@@ -39,17 +44,19 @@ def groups(sections: Sequence[Section], embed: Embed, anchor: Callable[[Any], st
             "against": section.report.notes.get("compared_with", {}),
             # what failed first; sorting keeps the order otherwise
             "charts": sorted(
-                (_chart(section, chart, embed) for chart in section.probes),
+                (
+                    _chart(section, chart, embed, whole=not place or len(probed) <= MOST_WHOLE)
+                    for chart in section.probes
+                ),
                 key=lambda chart: _ORDER.index(chart["verdict"]),
             ),
         }
-        for section in sections
-        if section.probes
+        for place, section in enumerate(probed)
     ]
 
 
-def _chart(section: Section, chart: Mapping[str, Any], embed: Embed) -> dict[str, Any]:
-    """Collect one chart."""
+def _chart(section: Section, chart: Mapping[str, Any], embed: Embed, *, whole: bool) -> dict[str, Any]:
+    """Collect one chart; if not `whole`, without what is the same for every artifact."""
     numbers = {one.metric: one for one in section.report.measurements}
     rows = [(title, numbers[name]) for name, title in chart["metrics"].items() if name in numbers]
     drawn = chart.get("pictures", {})
@@ -59,7 +66,11 @@ def _chart(section: Section, chart: Mapping[str, Any], embed: Embed) -> dict[str
         "looks_for": chart["looks_for"],
         "size": chart["size"],
         "verdict": _joined([one.verdict for _, one in rows]),
-        "pictures": [(label, embed(drawn[kind])) for kind, label in KINDS.items() if kind in drawn],
+        "pictures": [
+            (label, embed(drawn[kind]))
+            for kind, label in KINDS.items()
+            if kind in drawn and (whole or kind == "artifact")
+        ],
         "difference": embed(drawn.get("difference")),
         "factor": drawn.get("difference_factor", 1),
         "curve": _curve(chart["profile"]) if "profile" in chart else None,

@@ -112,3 +112,16 @@ def test_the_page_fits_a_phone_and_a_desk(pages: dict[str, Path], tmp_path: Path
         assert scroll <= width
         assert decoded
         assert overlapping == 0
+
+
+def test_many_artifacts_share_chart_and_float(pages: dict[str, Path]) -> None:
+    """Of four artifacts only the first shows chart and float, so that the page stays small; three show all."""
+    folder = pages["probe"].parent
+    made = documents.read(folder)
+    first = made.sections[0]
+    several = [replace(first, report=replace(first.report, artifact=f"onnx-{place}")) for place in ("a", "b", "c", "d")]
+    pictures = [
+        render(replace(made, sections=tuple(several[:count])), folder / "pictures").count("data:image/")
+        for count in (3, 4)
+    ]
+    assert pictures == [3 * 8 * 4, 8 * 4 + 3 * 8 * 2]
