@@ -73,8 +73,8 @@ BY_PRECISION: Mapping[str, tuple[Gate, ...]] = MappingProxyType(
         ),
         "w8": _quantized(
             48.0,
-            "8-bit weights, one scale per channel: the worst photographs of gb82 and every fourth of CBSD68 reached 52.4 "
-            "to 56.3 dB with hdrnet and hdrnet-luma; with the last layer in 8 bits too, 38.7 dB",
+            "8-bit weights, one scale per channel: the worst photographs of gb82 and every fourth of CBSD68 reached "
+            "52.4 to 56.3 dB with hdrnet and hdrnet-luma; with the last layer in 8 bits too, 38.7 dB",
         ),
         "w8a8": _quantized(
             45.0,
