@@ -9,7 +9,7 @@ from tests.export import strips
 from tests.export.networks import ROWS, SMALL, WIDTH, lively, photograph, planes
 
 from viewfinder.errors import UsageError
-from viewfinder.export.lowering import choose, gridsample, guide
+from viewfinder.export.lowering import cell, choose, gridsample, guide
 from viewfinder.export.lowering.cell import InOrder, Prepared, StripCell, channel_order, in_order
 from viewfinder.export.lowering.half import HalfInside
 from viewfinder.export.lowering.sizes import StripSizes
@@ -72,6 +72,35 @@ def test_cell_form_equals_gridsample(kind, height, width, sums):
     module = StripCell(network.guide, SIZES, sums=sums)
     found = strips.enhance(run(module), grid.numpy(), image.numpy(), (SMALL.cells, ROWS, WIDTH))
     assert np.abs(found - plain(network, grid, image)).max() <= TOLERANCE
+
+
+def half_error(grid, image):
+    """Return the root-mean-square error of the cell form in half precision."""
+    network = lively()
+    module = StripCell(network.guide, SIZES).half()
+    prepare = Prepared(torch.nn.Identity(), SIZES)
+
+    def strip(inputs):
+        with torch.no_grad():
+            prepared = prepare(torch.from_numpy(inputs["grid"])).half()
+            rest = (torch.from_numpy(inputs[name]).half() for name in ("row_weights", "column_weights", "image"))
+            return module(prepared, *rest).float().numpy()
+
+    found = strips.enhance(strip, grid.numpy(), image.numpy(), (SMALL.cells, ROWS, WIDTH))
+    return float(np.sqrt(((found - plain(network, grid, image)) ** 2).mean()))
+
+
+def test_colours_from_the_centre_are_closer_in_half_precision(monkeypatch):
+    """Strong contrast around the middle: large terms cancel, unless colours are counted from there."""
+    image = planes(photograph(48, WIDTH))
+    generator = torch.Generator().manual_seed(1)
+    matrix = 2.0 * torch.randn((3, 3), generator=generator)
+    whole = torch.cat([matrix, 0.5 - 0.5 * matrix.sum(1, keepdim=True)], 1).reshape(1, 12, 1, 1)
+    grid = whole.repeat(1, SMALL.bins, SMALL.cells, SMALL.cells)
+    grid = grid + 0.02 * torch.randn(grid.shape, generator=generator)
+    centred = half_error(grid, image)
+    monkeypatch.setattr(cell, "CENTRE", 0.0)
+    assert centred < 0.85 * half_error(grid, image)
 
 
 def test_cell_form_at_odd_cell_width():
@@ -171,6 +200,7 @@ def test_form_is_chosen_by_target():
     """CPUs get cells, NPUs get tents, a wish is granted, an unknown form is refused with the list."""
     assert choose.form_for("auto", "tflite") == "cell"
     assert choose.form_for("auto", "tflite", "npu") == "tent"
+    assert choose.form_for("auto", "onnx", "npu") == "cell"
     assert choose.form_for("tent", "onnx") == "tent"
     with pytest.raises(UsageError, match="cell, tent"):
         choose.form_for("hat", "onnx")
