@@ -146,7 +146,7 @@ def _bytes(bench: Bench, before: Measured, rule: str) -> Check:
         listed = ", ".join(f"{name} ({pair})" for name, pair in zip(unexplained, pairs, strict=True))
         told = (
             f"the hash of {listed} is not the baseline's, though the recorded weights, recipe, sizes and tools are the "
-            "same: damaged, edited, or made by an exporter that is not deterministic"
+            "same: damaged, edited, or made by a changed exporter"
         )
     elif changed:
         told = f"other files than the baseline's, as {', '.join(changes(before, bench.now))} explain"

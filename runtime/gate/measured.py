@@ -116,7 +116,7 @@ def of_section(section: Section) -> Measured:
         str(notes.get("recipe_sha256", "")),
         str(notes.get("parameters_sha256", "")),
         {str(one["file"]): str(one["sha256"]) for one in section.files},
-        dict(notes.get("made_with", {})),
+        _tools(notes),
     )
     return Measured(
         model=report.task,
@@ -131,6 +131,12 @@ def of_section(section: Section) -> Measured:
         numbers=numbers,
         totals=totals_of(report),
     )
+
+
+def _tools(notes: Mapping[str, Any]) -> dict[str, str]:
+    """Join the converters' versions with our own: another exporter explains other bytes."""
+    own = {name: version for name, version in dict(notes.get("measured_with", {})).items() if name == "viewfinder"}
+    return {str(name): str(version) for name, version in {**dict(notes.get("made_with", {})), **own}.items()}
 
 
 def of_document(document: Document) -> dict[str, Measured]:

@@ -89,3 +89,11 @@ def test_a_report_becomes_comparable_numbers():
     assert found.totals == {"size_bytes": 1000.0, "fallback_ops": 3.0}
     assert found.numbers["psnr_vs_truth_db"].definition == "against the truth: PSNR"
     assert words.Measured.from_dict(found.to_dict()) == found
+
+
+def test_another_viewfinder_explains_other_files():
+    """Its version counts among the tools that made an artifact."""
+    old = words.of_section(section(measured_with={"viewfinder": "1"}))
+    new = words.of_section(section(measured_with={"viewfinder": "2"}))
+    assert is_explained(old, new)
+    assert changes(old, new) == ("viewfinder 1, now 2",)
