@@ -195,4 +195,4 @@ def _toolchains() -> Iterator[Check]:
         there = toolchains.installed(name)
         known = "; ".join(toolchains.about(name).values())
         state, remedy = (State.OK, "") if there else (State.MISSING, toolchains.remedy(name))
-        yield Check("toolchain", name, state, wanted=known, remedy=remedy)
+        yield Check("toolchain", name, state, found=known, remedy=remedy)
