@@ -83,18 +83,21 @@ def test_macs_are_not_guessed(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("file_format", ["tflite", "coreml", "executorch"])
 def test_formats_agree_on_what_a_network_computes(tmp_path, file_format):
-    """The coefficient network of HDRNet has the same MACs and tensors in every format that tells them."""
+    """HDRNet has the same tensors in every format, and its coefficient network the same MACs where the format tells them.
+
+    The strips' MACs differ: LiteRT gets sums where the others get products.
+    """
     from viewfinder.verbs.export import ExportOptions, export
 
-    options = ExportOptions("hdrnet-luma", ("onnx", file_format), output=tmp_path, write_golden=False)
+    options = ExportOptions("hdrnet-luma", ("onnx", file_format), strip_rows=12, output=tmp_path, write_golden=False)
     export(options)
     plain, other = (inspect(str(tmp_path / f"{name}-float"))[0] for name in ("onnx", file_format))
     for expected, found in zip(plain.graphs, other.graphs, strict=True):
         assert [tensor.shape for tensor in found.contents.inputs] == [
             tensor.shape for tensor in expected.contents.inputs
         ]
-        assert found.contents.macs in {expected.contents.macs, None}
         assert (found.contents.macs is None) == (file_format == "executorch")
+    assert other.graphs[0].contents.macs in {plain.graphs[0].contents.macs, None}
     assert plain.graphs[0].contents.macs > 40e6
 
 
