@@ -83,7 +83,7 @@ def test_macs_are_not_guessed(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("file_format", ["tflite", "coreml", "executorch"])
 def test_formats_agree_on_what_a_network_computes(tmp_path, file_format):
-    """HDRNet has the same tensors in every format, and its coefficient network the same MACs where the format tells them.
+    """HDRNet has the same tensors in every format, and its coefficient network the same MACs where they are told.
 
     The strips' MACs differ: LiteRT gets sums where the others get products.
     """
