@@ -22,7 +22,7 @@ from viewfinder.export.lowering.tent import StripTent
 _BY_FORMAT = {"onnx": "cell", "tflite": "cell", "executorch": "cell", "coreml": "cell"}
 
 _ENDS_IN_SUMS = frozenset({"tflite"})
-"""Formats whose cell form sums over an axis: 43 against 49 ms (luma guide) and 59 against 80 ms (curves) in LiteRT, but
+"""Formats whose cell form sums over an axis: 47 against 49 ms (luma guide) and 66 against 80 ms (curves) in LiteRT, but
 150 against 69 ms (curves) in ONNX Runtime; ExecuTorch does not delegate such sums."""
 
 _STRIP_ROWS = {"tflite": 16}
