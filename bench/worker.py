@@ -13,6 +13,7 @@ import numpy as np
 
 from viewfinder import artifact
 from viewfinder.runtime import engines, pipelines
+from viewfinder.runtime.pipelines import lanes
 from viewfinder.runtime.pipelines.bilateral_grid import column_passes, hat_weights, positions
 
 SIZES = {"1080p": (1080, 1920), "12 MP": (3000, 4000)}
@@ -63,7 +64,7 @@ def strips(folder: str, engine: str, threads: int, size: str) -> Callable[[], An
     """
     made = artifact.load(Path(folder))
     graph = next(graph for graph in made.graphs if graph.name == "strip")
-    run = engines.load(engine).open(made.path(graph), graph, threads)
+    runners = lanes.of(pipelines.open_graph(made, graph, engines.load(engine), threads))
     height, width = SIZES[size]
     rows = int(made.parameters["strip_rows"])
     grid = np.random.default_rng(0).normal(0, 1, graph.inputs[0].shape).astype(np.float32)
@@ -78,8 +79,8 @@ def strips(folder: str, engine: str, threads: int, size: str) -> Callable[[], An
     ]
 
     def all_strips() -> None:
-        for one in inputs:
-            run(one)
+        for _ in lanes.in_order(runners, inputs):
+            pass
 
     return all_strips
 

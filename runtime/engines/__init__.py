@@ -56,6 +56,9 @@ class Engine(Protocol):
         EVIDENCE: what its numbers are.
         PACKAGE: what ``python -m pip install`` takes, or "" when nothing has to be installed.
         TOOLCHAIN: isolated environment that it needs, or "".
+
+    An engine may also say ``PARALLEL = True``: several of its runners may compute at the same time, in threads of one
+    process, so that N threads are better spent on N strips or tiles than inside one (`pipelines.lanes`).
     """
 
     NAME: str

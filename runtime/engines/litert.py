@@ -25,6 +25,7 @@ FORMAT = "tflite"
 EVIDENCE = Evidence.MEASURED
 PACKAGE = "'ai-edge-litert>=2.3,<2.4'"
 TOOLCHAIN = ""
+PARALLEL = True
 
 
 def probe() -> str | None:

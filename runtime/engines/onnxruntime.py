@@ -19,6 +19,7 @@ FORMAT = "onnx"
 EVIDENCE = Evidence.MEASURED
 PACKAGE = "'onnxruntime>=1.22'"
 TOOLCHAIN = ""
+PARALLEL = True
 
 _ERRORS_ONLY = 3
 

@@ -1,35 +1,30 @@
 """How a photograph passes through the graphs of an artifact: a module per pipeline, named as `Task.pipeline` says.
 
-Each module has ``rows(artifact, graphs) -> Rows`` and ``borders(artifact, height, width)``. numpy only; what runs a
-graph comes from ``runtime/engines``.
+Each module has ``rows(artifact, graphs) -> Rows``, ``borders(artifact, height, width)`` and ``REPEATED``, the graphs
+that run many times for one picture. numpy only; what runs a graph comes from ``runtime/engines``.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 
-import numpy as np
-from numpy.typing import NDArray
-
-from viewfinder.artifact import Artifact
+from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.errors import BadArtifactError
 from viewfinder.runtime import engines
 from viewfinder.runtime.engines import Engine
+from viewfinder.runtime.pipelines.lanes import Graph, Lanes
 from viewfinder.runtime.pipelines.runner import PhotoRunner, Rows
 
-Graph = Callable[[Mapping[str, NDArray[np.float32]]], Mapping[str, NDArray[np.float32]]]
-"""A graph ready to run: arrays by input name to arrays by output name."""
-
-__all__ = ["Graph", "PhotoRunner", "Rows", "assemble", "borders", "names", "open", "open_rows"]
+__all__ = ["Graph", "PhotoRunner", "Rows", "assemble", "borders", "names", "open", "open_graph", "open_rows"]
 
 
 def names() -> list[str]:
     """List the pipelines."""
     return sorted(
-        module.name for module in pkgutil.iter_modules(__path__) if module.name not in {"parameters", "runner"}
+        module.name for module in pkgutil.iter_modules(__path__) if module.name not in {"lanes", "parameters", "runner"}
     )
 
 
@@ -39,7 +34,7 @@ def open(artifact: Artifact, engine: str | Engine, threads: int = 1) -> PhotoRun
     Args:
         artifact: from `viewfinder.artifact.load`, so its hashes have been checked.
         engine: from `viewfinder.runtime.engines.load`, or its name.
-        threads: for each graph.
+        threads: strips or tiles computed side by side where the engine can, else threads inside each graph.
     """
     return PhotoRunner(open_rows(artifact, engine, threads))
 
@@ -47,8 +42,15 @@ def open(artifact: Artifact, engine: str | Engine, threads: int = 1) -> PhotoRun
 def open_rows(artifact: Artifact, engine: str | Engine, threads: int = 1) -> Rows:
     """Do the same without what makes whole photographs of rows."""
     loaded = engines.load(engine) if isinstance(engine, str) else engine
-    graphs = {graph.name: loaded.open(artifact.path(graph), graph, threads) for graph in artifact.graphs}
-    return _rows(artifact, graphs)
+    return _rows(artifact, {graph.name: open_graph(artifact, graph, loaded, threads) for graph in artifact.graphs})
+
+
+def open_graph(artifact: Artifact, graph: GraphFile, engine: Engine, threads: int = 1) -> Graph:
+    """Load one graph: once, or once for each thread if it runs many times for a picture and the engine can."""
+    path = artifact.path(graph)
+    if threads == 1 or graph.name not in _module(artifact).REPEATED or not getattr(engine, "PARALLEL", False):
+        return engine.open(path, graph, threads)
+    return Lanes([engine.open(path, graph, 1) for _ in range(threads)])
 
 
 def assemble(artifact: Artifact, graphs: Mapping[str, Graph]) -> PhotoRunner:

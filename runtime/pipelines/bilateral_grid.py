@@ -17,10 +17,14 @@ from numpy.typing import NDArray
 from viewfinder import photos
 from viewfinder.artifact import Artifact
 from viewfinder.photos import Array, Pixels
-from viewfinder.runtime.pipelines import parameters
+from viewfinder.runtime.pipelines import lanes, parameters
 
 if TYPE_CHECKING:
     from viewfinder.runtime.pipelines import Graph, Rows
+
+
+REPEATED = ("strip",)
+"""Graphs that run many times for one picture: with several threads, each thread gets one of its own."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,26 @@ def _pass(columns: NDArray[np.intp], filled: NDArray[np.intp], weights: Array, s
     return ColumnPass(slots, filled, columns, weights)
 
 
+@dataclass(frozen=True)
+class _Layouts:
+    """Which tensors have their channels last, and what the columns' input is called."""
+
+    lowres_is_last: bool
+    image_is_last: bool
+    enhanced_is_last: bool
+    column_input: str
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A picture with all that its strips share."""
+
+    pixels: Pixels | Array
+    grid: Array
+    passes: list[ColumnPass]
+    row_weights: Array
+
+
 class GridRows:
     """Enhances strips of rows with the two graphs."""
 
@@ -119,13 +143,15 @@ class GridRows:
         self._lowres = parameters.size(artifact, "lowres")
         coefficients, strip = (parameters.graph(artifact, name) for name in ("coefficients", "strip"))
         self._coefficients, self._strip = graphs[coefficients.name], graphs[strip.name]
-        self._lowres_is_last = parameters.tensor(artifact, coefficients.inputs, "lowres").layout == "NHWC"
-        self._image_is_last = parameters.tensor(artifact, strip.inputs, "image").layout == "NHWC"
-        self._enhanced_is_last = parameters.tensor(artifact, strip.outputs, "enhanced").layout == "NHWC"
-        self._column_input = "column_matrix" if self._sizes.form == "tent" else "column_weights"
+        self._layouts = _Layouts(
+            parameters.tensor(artifact, coefficients.inputs, "lowres").layout == "NHWC",
+            parameters.tensor(artifact, strip.inputs, "image").layout == "NHWC",
+            parameters.tensor(artifact, strip.outputs, "enhanced").layout == "NHWC",
+            "column_matrix" if self._sizes.form == "tent" else "column_weights",
+        )
 
     def __call__(self, pixels: Pixels | Array) -> Iterator[Array]:
-        """Yield enhanced rows ``[n, W, 3]``, a strip at a time, in one buffer."""
+        """Yield enhanced rows ``[n, W, 3]``, a strip at a time, in reused buffers."""
         yield from self.bands(pixels, range(0, pixels.shape[0], self.step))
 
     @property
@@ -134,39 +160,53 @@ class GridRows:
         return self._sizes.rows
 
     def bands(self, pixels: Pixels | Array, tops: Iterable[int]) -> Iterator[Array]:
-        """Yield the strips that begin at `tops`, multiples of `step`, in one buffer."""
-        sizes, (height, width) = self._sizes, pixels.shape[:2]
-        grid, passes = self._grid(pixels), column_passes(width, sizes)
-        row_weights = hat_weights(positions(height, sizes.cells), sizes.cells)
-        image = np.zeros(
-            (1, sizes.rows, sizes.width, 3) if self._image_is_last else (1, 3, sizes.rows, sizes.width), np.float32
-        )
-        weights = np.zeros((sizes.rows, sizes.cells), np.float32)
-        enhanced = np.empty((sizes.rows, width, 3), np.float32)
-        for top in tops:
-            strip = pixels[top : top + sizes.rows]
-            weights[: len(strip)] = row_weights[top : top + sizes.rows]
-            for columns in passes:
-                self._load(strip, columns, image)
-                inputs = {"grid": grid, "row_weights": weights, self._column_input: columns.weights, "image": image}
-                self._store(self._strip(inputs)["enhanced"], columns, enhanced[: len(strip)])
-            yield enhanced[: len(strip)]
+        """Yield the strips that begin at `tops`, multiples of `step`, in reused buffers."""
+        (height, width), cells = pixels.shape[:2], self._sizes.cells
+        row_weights = hat_weights(positions(height, cells), cells)
+        frame = _Frame(pixels, self._grid(pixels), column_passes(width, self._sizes), row_weights)
+        strips = [_Strip(runner, self._sizes, self._layouts, frame) for runner in lanes.of(self._strip)]
+        yield from lanes.in_order(strips, tops)
 
     def _grid(self, pixels: Pixels | Array) -> Array:
         """Predict the grid from the whole picture, squeezed to a square."""
         squeezed = photos.squeeze(pixels, self._lowres)
-        lowres = squeezed if self._lowres_is_last else squeezed.transpose(2, 0, 1)
+        lowres = squeezed if self._layouts.lowres_is_last else squeezed.transpose(2, 0, 1)
         return self._coefficients({"lowres": np.ascontiguousarray(lowres[None])})["grid"]
 
-    def _load(self, strip: Pixels | Array, columns: ColumnPass, image: Array) -> None:
+
+class _Strip:
+    """Enhances one strip at a time with one runner, in buffers of its own."""
+
+    def __init__(self, runner: Graph, sizes: Sizes, layouts: _Layouts, frame: _Frame) -> None:
+        """Make the buffers for strips of `frame`."""
+        self._runner, self._sizes, self._layouts, self._frame = runner, sizes, layouts, frame
+        shape = (sizes.rows, sizes.width, 3) if layouts.image_is_last else (3, sizes.rows, sizes.width)
+        self._image = np.zeros((1, *shape), np.float32)
+        self._weights = np.zeros((sizes.rows, sizes.cells), np.float32)
+        self._enhanced = np.empty((sizes.rows, frame.pixels.shape[1], 3), np.float32)
+
+    def __call__(self, top: int) -> Array:
+        """Return the rows from `top` on, ``[n, W, 3]``; the next call overwrites them."""
+        frame, layouts, rows = self._frame, self._layouts, self._sizes.rows
+        strip = frame.pixels[top : top + rows]
+        enhanced = self._enhanced[: len(strip)]
+        self._weights[: len(strip)] = frame.row_weights[top : top + rows]
+        for columns in frame.passes:
+            self._load(strip, columns)
+            inputs = {"grid": frame.grid, "row_weights": self._weights, "image": self._image}
+            result = self._runner(inputs | {layouts.column_input: columns.weights})["enhanced"]
+            self._store(result, columns, enhanced)
+        return enhanced
+
+    def _load(self, strip: Pixels | Array, columns: ColumnPass) -> None:
         """Copy the columns of a pass into the model's input, as floats in 0..1; rows below the picture stay."""
         shown = strip if self._is_native(strip, columns) else strip[:, columns.slots]
-        target = image[0] if self._image_is_last else image[0].transpose(1, 2, 0)
+        target = self._image[0] if self._layouts.image_is_last else self._image[0].transpose(1, 2, 0)
         np.divide(shown, np.float32(photos.white(strip)), out=target[: len(strip)], casting="unsafe")
 
     def _store(self, result: Array, columns: ColumnPass, enhanced: Array) -> None:
         """Copy the result of a pass to its columns of the picture."""
-        rows = (result[0] if self._enhanced_is_last else result[0].transpose(1, 2, 0))[: len(enhanced)]
+        rows = (result[0] if self._layouts.enhanced_is_last else result[0].transpose(1, 2, 0))[: len(enhanced)]
         if self._is_native(enhanced, columns):
             enhanced[:] = rows
         else:

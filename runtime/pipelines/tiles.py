@@ -8,7 +8,7 @@ fill it. A network with strides needs tile - 2 * halo to be a multiple of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +16,14 @@ from numpy.typing import NDArray
 
 from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.photos import Array, Pixels, white
-from viewfinder.runtime.pipelines import parameters
+from viewfinder.runtime.pipelines import lanes, parameters
 
 if TYPE_CHECKING:
     from viewfinder.runtime.pipelines import Graph, Rows
+
+
+REPEATED = ("model",)
+"""Graphs that run many times for one picture: with several threads, each thread gets one of its own."""
 
 
 def mirrored(first: int, count: int, size: int) -> NDArray[np.intp]:
@@ -45,7 +49,7 @@ class TileRows:
         self._is_last = [spec.layout == "NHWC" for spec in (graph.inputs[0], graph.outputs[0])]
 
     def __call__(self, pixels: Pixels | Array) -> Iterator[Array]:
-        """Yield enhanced rows ``[n, scale * W, 3]``, a row of tiles at a time, in one buffer."""
+        """Yield enhanced rows ``[n, scale * W, 3]``, a row of tiles at a time, in reused buffers."""
         yield from self.bands(pixels, range(0, pixels.shape[0], self.step))
 
     @property
@@ -54,25 +58,32 @@ class TileRows:
         return self._tile[0] - 2 * self._halo
 
     def bands(self, pixels: Pixels | Array, tops: Iterable[int]) -> Iterator[Array]:
-        """Yield the rows of tiles that begin at `tops`, multiples of `step`, in one buffer."""
+        """Yield the rows of tiles that begin at `tops`, multiples of `step`, in reused buffers."""
+        bands = [self._band(runner, pixels) for runner in lanes.of(self._model)]
+        yield from lanes.in_order(bands, tops)
+
+    def _band(self, runner: Graph, pixels: Pixels | Array) -> Callable[[int], Array]:
+        """Return what computes the row of tiles that begins at a row of `pixels`, in a buffer of its own."""
         (height, width), (core_rows, core_columns) = pixels.shape[:2], (side - 2 * self._halo for side in self._tile)
         scale, band = self.scale, np.empty((core_rows * self.scale, width * self.scale, 3), np.float32)
-        for top in tops:
-            count = min(core_rows, height - top)
+
+        def compute(top: int) -> Array:
             for left in range(0, width, core_columns):
-                core = self._run(pixels, top, left)
+                core = self._run(runner, pixels, top, left)
                 space = band[:, left * scale : (left + core_columns) * scale]
                 space[:] = core[:, : space.shape[1]]
-            yield band[: count * scale]
+            return band[: min(core_rows, height - top) * scale]
 
-    def _run(self, pixels: Pixels | Array, top: int, left: int) -> Array:
+        return compute
+
+    def _run(self, runner: Graph, pixels: Pixels | Array, top: int, left: int) -> Array:
         """Run the tile whose core begins at `top` and `left`; return the core, ``[h, w, 3]`` times the scale."""
         rows = mirrored(top - self._halo, self._tile[0], pixels.shape[0])
         columns = mirrored(left - self._halo, self._tile[1], pixels.shape[1])
         shown = pixels[rows[:, None], columns]
         tile = shown.astype(np.float32) / np.float32(white(pixels))
         tile = tile if self._is_last[0] else tile.transpose(2, 0, 1)
-        result: Array = self._model({self._input: np.ascontiguousarray(tile[None])})[self._output][0]
+        result: Array = np.asarray(runner({self._input: np.ascontiguousarray(tile[None])})[self._output][0])
         result = result if self._is_last[1] else result.transpose(1, 2, 0)
         halo = self._halo * self.scale
         return result[halo : result.shape[0] - halo, halo : result.shape[1] - halo]
