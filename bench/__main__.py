@@ -14,7 +14,7 @@ MODEL = "hdrnet"
 LUMA_ALONE = f"{Path(__file__).parent / 'luma_alone.py'}:TASK"
 STAGES = {"slice form": LUMA_ALONE, "hdrnet-luma strips": "hdrnet-luma", "hdrnet strips": "hdrnet"}
 """What is compared with 5-D GridSample, with the same guide on both sides: one channel of luma, luma's 10 trained
-channels, the 40 of the paper's curves. No form of slicing makes a guide cheaper."""
+channels, the 10 that the paper's 48 come to. No form of slicing makes a guide cheaper."""
 
 ENGINES = {"tflite": "litert", "onnx": "onnxruntime", "executorch": "executorch"}
 

@@ -104,14 +104,15 @@ class SummedGuide(nn.Module):
 def merge_settled(pointwise: Pointwise) -> Pointwise:
     """Merge the channels whose ReLU is always or never open for pictures in 0..1; the guide stays the same there.
 
-    Channels that are never open go, those that always are add up to one that is linear in the colour. Trained luma
-    guides shrink from 18 channels to 10 or 12, within the 16 that ONNX Runtime computes at once (instead of 32).
+    Channels that are never open or weigh nothing go, those that are always open add up to one that is linear in the
+    colour. Trained luma guides shrink from 18 channels to 10 or 12, simplified curves (`train.networks.knots`) from 48
+    to as many: within the 16 that ONNX Runtime computes at once (instead of 32 or 48).
     """
     first, offset, second, second_offset = (value.detach().clone() for value in pointwise)
     weights, mix = first.reshape(-1, 3), second.reshape(-1)
     lowest = offset + weights.clamp(max=0.0).sum(1)
     highest = offset + weights.clamp(min=0.0).sum(1)
-    is_open, is_settled = lowest >= 0, (lowest >= 0) | (highest <= 0)
+    is_open, is_settled = lowest >= 0, (lowest >= 0) | (highest <= 0) | (mix == 0)
     line = (mix[is_open, None] * weights[is_open]).sum(0)
     lift = -line.clamp(max=0.0).sum()  # makes the merged channel pass its own ReLU
     constant = (mix[is_open] * offset[is_open]).sum() - lift

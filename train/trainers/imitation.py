@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from viewfinder.errors import UsageError
 from viewfinder.train.config import FitConfig
-from viewfinder.train.networks.hdrnet import HDRNet
+from viewfinder.train.networks import knots
+from viewfinder.train.networks.hdrnet import CurveGuide, HDRNet
 from viewfinder.train.networks.precondition import fold, precondition
 from viewfinder.train.pairs import Pair
 from viewfinder.train.sampling import FIXED_POINT, PixelSamples, Sampling, squeeze
@@ -55,6 +56,15 @@ def enhance(network: HDRNet, image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return result
 
 
+def colours(pairs: Sequence[Pair]) -> NDArray[np.float32]:
+    """Return some colours ``[N, 3]`` in 0..1 of up to 256 pictures, the same ones every time."""
+    random, found = np.random.default_rng(0), []
+    for number in np.linspace(0, len(pairs) - 1, min(len(pairs), 256)).astype(int):
+        pixels = pairs[int(number)].image.reshape(-1, 3)
+        found.append(pixels[random.integers(0, len(pixels), 512)])
+    return np.concatenate(found).astype(np.float32) / np.float32(255)
+
+
 class ImitationRecipe:
     """`viewfinder.train.trainers.Recipe` of every `HDRNet`."""
 
@@ -76,8 +86,11 @@ class ImitationRecipe:
         return found
 
     def weights(self) -> dict[str, Tensor]:
-        """Fold the training parametrisation and return plain weights."""
-        state = fold(self._network).state_dict()
+        """Fold the training parametrisation, drop knots of curves that do nothing, and return plain weights."""
+        network = fold(self._network)
+        if isinstance(network.guide, CurveGuide):
+            knots.simplify(network.guide.cpu(), colours(self._pairs))
+        state = network.state_dict()
         return {name: value.detach().cpu().contiguous() for name, value in state.items()}
 
 
