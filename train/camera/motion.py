@@ -74,10 +74,12 @@ def linear_grey(image: Array) -> Array:
 def reduce_by_area(image: Array, scale: int) -> Array:
     """Reduce ``[H, W, ...]`` by whole `scale`: the mean of ``scale x scale`` pixels; what is left over is cut off."""
     rows, columns = image.shape[0] // scale, image.shape[1] // scale
-    cut = image[: rows * scale, : columns * scale]
-    shape = (rows, scale, columns, scale, *image.shape[2:])
-    result: Array = cut.reshape(shape).mean((1, 3), dtype=np.float32)
-    return result
+    lines = image[: rows * scale, : columns * scale].reshape(rows, scale, columns * scale, *image.shape[2:])
+    lines = lines.sum(1, dtype=np.float32)
+    result: Array = lines[:, ::scale].copy()
+    for place in range(1, scale):  # adding slices is much faster than a mean over a short axis
+        result += lines[:, place::scale]
+    return result / np.float32(scale * scale)
 
 
 def cut(photo: Array, shifts: Shifts, corner: tuple[int, int], size: tuple[int, int], scale: int = 4) -> Array:

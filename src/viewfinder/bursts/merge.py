@@ -7,6 +7,7 @@ and window as in google/burst-denoising (tf_image.py, hdrplus_tiled).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 from viewfinder.bursts.burst import NoiseLevel
 
 Array = NDArray[np.float32]
-Spectrum = NDArray[np.complex64]
 
 TILE = 16
 """Side of a tile in pixels; tiles overlap by half."""
+
+HALF = TILE // 2 + 1
+"""Frequencies of a real signal."""
 
 STRENGTH = 16.0
 """How much more than noise a frequency has to differ before its frame is left out.
@@ -25,8 +28,8 @@ STRENGTH = 16.0
 The best of 2, 4, 8, 16, 32 before a network (8/16/32/32 alone at gains 1/2/4/8) on 12 training photographs.
 """
 
-BAND_VALUES = 1 << 21
-"""Values of one frame that are transformed at a time: 8 MB, and about ten times that in all."""
+BAND_VALUES = 1 << 22
+"""Values of all frames that are transformed at a time: 16 MB, and about ten times that in all."""
 
 
 def wiener(aligned: Array, noise: NoiseLevel, strength: float = STRENGTH) -> Array:
@@ -50,32 +53,33 @@ def wiener(aligned: Array, noise: NoiseLevel, strength: float = STRENGTH) -> Arr
     half = TILE // 2
     rows, columns = (-(-size // half) + 1 for size in (height, width))
     result = np.zeros(((rows + 1) * half, (columns + 1) * half), np.float32)
-    for first, last in _bands(rows, columns):
-        merged = _merge_band([_tiles(frame, first, last, columns) for frame in aligned], noise, strength)
+    for first, last in _bands(rows, columns * len(aligned)):
+        merged = _merge_band(_tiles(aligned, first, last, columns), noise, strength)
         _add(result[first * half : (last + 1) * half], merged)
     return result[half : half + height, half : half + width]
 
 
+@cache
 def window() -> Array:
     """Return the raised cosine ``[TILE, TILE]``; half overlapping windows sum to one."""
     wave = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(TILE) + 0.5) / TILE)
     return np.outer(wave, wave).astype(np.float32)
 
 
-def _bands(rows: int, columns: int) -> Iterator[tuple[int, int]]:
-    """Part the rows of tiles so that a band holds at most `BAND_VALUES`."""
-    step = max(1, BAND_VALUES // (columns * TILE * TILE))
+def _bands(rows: int, tiles: int) -> Iterator[tuple[int, int]]:
+    """Part the rows, each of this many tiles, so that a band holds at most `BAND_VALUES`."""
+    step = max(1, BAND_VALUES // (tiles * TILE * TILE))
     for first in range(0, rows, step):
         yield first, min(first + step, rows)
 
 
-def _tiles(frame: Array, first: int, last: int, columns: int) -> Array:
-    """Cut rows `first` to `last` of tiles out of a mirrored frame: ``[last - first, columns, TILE, TILE]``."""
+def _tiles(frames: Array, first: int, last: int, columns: int) -> Array:
+    """Cut rows `first` to `last` of tiles out of mirrored frames: ``[N, last - first, columns, TILE, TILE]``."""
     half = TILE // 2
-    rows = _mirrored(np.arange((first - 1) * half, last * half), frame.shape[0])
-    places = _mirrored(np.arange(-half, columns * half), frame.shape[1])
-    padded = frame[np.ix_(rows, places)]
-    cut: Array = np.lib.stride_tricks.sliding_window_view(padded, (TILE, TILE))[::half, ::half]
+    rows = _mirrored(np.arange((first - 1) * half, last * half), frames.shape[1])
+    places = _mirrored(np.arange(-half, columns * half), frames.shape[2])
+    padded = frames[:, rows[:, None], places]
+    cut: Array = np.lib.stride_tricks.sliding_window_view(padded, (TILE, TILE), axis=(1, 2))[:, ::half, ::half]
     return cut
 
 
@@ -86,19 +90,49 @@ def _mirrored(places: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return np.minimum(folded, period - folded)
 
 
-def _merge_band(frames: list[Array], noise: NoiseLevel, strength: float) -> Array:
-    """Merge tiles ``[rows, columns, TILE, TILE]`` of every frame; returns windowed tiles."""
-    reference = np.fft.rfft2(frames[0]).astype(np.complex64, copy=False)
-    mean = frames[0].mean((-2, -1), keepdims=True, dtype=np.float32)
+def _merge_band(tiles: Array, noise: NoiseLevel, strength: float) -> Array:
+    """Merge tiles ``[N, rows, columns, TILE, TILE]`` of all frames; returns windowed tiles."""
+    mean = tiles[0].mean((-2, -1), dtype=np.float32).reshape(-1, 1, 1)
     floor = noise.variance(mean) * np.float32(strength * 2 * TILE * TILE)
-    correction: Spectrum = np.zeros_like(reference)
-    for frame in frames[1:]:
-        difference = reference - np.fft.rfft2(frame)
-        power = difference.real**2 + difference.imag**2
-        correction += difference * (floor / (power + floor))
-    merged = np.fft.irfft2(reference - correction / np.float32(len(frames)), s=(TILE, TILE))
-    result: Array = merged.astype(np.float32, copy=False) * window()
+    count = len(tiles)
+    real, imaginary = (part.reshape(count, len(mean), HALF, TILE) for part in _spectrum(tiles))
+    real, imaginary = real[0] - real[1:], imaginary[0] - imaginary[1:]
+    share = floor / (real * real + imaginary * imaginary + floor)
+    correction = _picture((real * share).sum(0), (imaginary * share).sum(0)).reshape(tiles.shape[1:])
+    result: Array = (tiles[0] - correction / np.float32(count)) * window()
     return result
+
+
+@cache
+def _waves() -> tuple[Array, Array]:
+    """Return cosine and sine of the discrete Fourier transform, ``[TILE places, TILE frequencies]``."""
+    angle = 2 * np.pi / TILE * np.outer(np.arange(TILE), np.arange(TILE))
+    return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+
+
+def _spectrum(tiles: Array) -> tuple[Array, Array]:
+    """Transform tiles: real and imaginary part, ``[tiles, HALF frequencies across, TILE frequencies down]``.
+
+    As products of matrices, which for 16 places is several times faster than a fast Fourier transform.
+    """
+    cosine, sine = _waves()
+    rows = tiles.reshape(-1, TILE) @ np.concatenate([cosine[:, :HALF], -sine[:, :HALF]], 1)
+    across = rows.reshape(-1, TILE, 2 * HALF).transpose(0, 2, 1).reshape(-1, TILE)
+    down = (across @ np.concatenate([cosine, -sine], 1)).reshape(-1, 2, HALF, 2, TILE)
+    return down[:, 0, :, 0] - down[:, 1, :, 1], down[:, 0, :, 1] + down[:, 1, :, 0]
+
+
+def _picture(real: Array, imaginary: Array) -> Array:
+    """Transform back; the frequencies that `_spectrum` leaves out mirror those it has."""
+    cosine, sine = _waves()
+    both = np.concatenate([real, imaginary], 1).reshape(-1, TILE)
+    down = (both @ np.concatenate([cosine, sine], 1)).reshape(-1, 2, HALF, 2, TILE)
+    parts = np.concatenate([down[:, 0, :, 0] - down[:, 1, :, 1], down[:, 0, :, 1] + down[:, 1, :, 0]], 1)
+    weights = np.full((HALF, 1), 2.0, np.float32)
+    weights[[0, -1]] = 1.0
+    back = np.concatenate([weights * cosine[:HALF], -weights * sine[:HALF]]) / np.float32(TILE * TILE)
+    across: Array = parts.transpose(0, 2, 1).reshape(-1, 2 * HALF) @ back
+    return across.reshape(-1, TILE, TILE)
 
 
 def _add(target: Array, tiles: Array) -> None:
