@@ -13,6 +13,8 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 STRATEGIES = ("auto", "ddp")
 """Strategies that keep one file of weights; sharded ones have no use for half a million parameters."""
 
+_SIGMA_HINT = "give a deviation in 8-bit codes, as 25, or a range, as 0:55"
+
 
 @dataclass(frozen=True, kw_only=True)
 class FitConfig:
@@ -28,6 +30,10 @@ class FitConfig:
     """Pixels of each picture that the loss reads."""
     smallest_crop: float = 0.94
     """Smallest share of a picture's sides that a sample shows; its target is that of the whole picture, as in use."""
+    crop: int = 64
+    """Side of the crops that networks which look at neighbours train on."""
+    sigma: str = "0:55"
+    """Deviation of the noise that a single-picture denoiser learns, in 8-bit codes: one number, or LOW:HIGH."""
     seed: int = 0
     checkpoint_interval: int = 2_000
     precision: str = "32-true"
@@ -42,7 +48,7 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot train."""
-        for name in ("steps", "batch", "pixels", "checkpoint_interval", "num_nodes"):
+        for name in ("steps", "batch", "pixels", "crop", "checkpoint_interval", "num_nodes"):
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name.replace('_', '-')} is {getattr(self, name)}", "give at least 1")
         for name in ("seed", "workers", "threads"):
@@ -51,6 +57,22 @@ class FitConfig:
         for name, known in (("logger", LOGGERS), ("precision", PRECISIONS), ("strategy", STRATEGIES)):
             if getattr(self, name) not in known:
                 raise UsageError(f"--{name} is {getattr(self, name)!r}", f"use one of {', '.join(known)}")
+        low, high = self.deviations
+        if not 0 <= low <= high <= 255 or high == 0:
+            raise UsageError(f"--sigma is {self.sigma!r}", _SIGMA_HINT)
+
+    @property
+    def deviations(self) -> tuple[float, float]:
+        """Least and largest deviation of `sigma`, in 8-bit codes.
+
+        Raises:
+            UsageError: it is neither a number nor two of them.
+        """
+        low, _, high = self.sigma.partition(":")
+        try:
+            return float(low), float(high or low)
+        except ValueError as error:
+            raise UsageError(f"--sigma is {self.sigma!r}", _SIGMA_HINT) from error
 
     def rate_share(self, step: int) -> float:
         """Share of the learning rate at `step`: linear warm-up, then a cosine down to `last_rate_share`."""

@@ -40,9 +40,14 @@ class TrainingData:
 
 def _store(key: Sequence[Any], source: _Source) -> tuple[PairStore, str]:
     """Open the store with this key, making it first if it is not there; returns it with its key's hash."""
+    return _stored(key, lambda folder: pairs.write(source(), folder))
+
+
+def _stored(key: Sequence[Any], make: Callable[[Path], PairStore]) -> tuple[PairStore, str]:
+    """Open the store with this key, or have it made in its folder."""
     digest = hashlib.sha256(json.dumps([FORMAT, *key]).encode()).hexdigest()[:24]
     folder = files.cache_folder("pairs", digest)
-    return (PairStore(folder) if (folder / "index.json").exists() else pairs.write(source(), folder)), digest
+    return (PairStore(folder) if (folder / "index.json").exists() else make(folder)), digest
 
 
 def _named_hashes(paths: Sequence[Path]) -> list[list[str]]:
@@ -71,6 +76,18 @@ def from_photos(sources: Sequence[Path], operator: str, variants: int, seed: int
     (training_store, key), (validation_store, _) = store(training, variants), store(validation, 1)
     record = _record(training, validation, key) | {"operator": operator, "variants": variants}
     return TrainingData(training_store, validation_store, record)
+
+
+def from_clean(sources: Sequence[Path]) -> TrainingData:
+    """Keep photographs as they are, for trainers that spoil them themselves; the targets are empty."""
+    training, validation = pairs.split(photos.find(sources))
+
+    def store(chosen: Sequence[Path]) -> tuple[PairStore, str]:
+        """Make or open the store of some photographs."""
+        return _stored(["clean", _named_hashes(chosen)], lambda folder: pairs.write_clean(chosen, folder))
+
+    (training_store, key), (validation_store, _) = store(training), store(validation)
+    return TrainingData(training_store, validation_store, _record(training, validation, key))
 
 
 def from_folders(inputs: Path, targets: Path) -> TrainingData:

@@ -43,7 +43,7 @@ VALIDATION_SHARE = 20
 
 @dataclass(frozen=True)
 class Pair:
-    """One picture and its target, both ``[H, W, 3]``."""
+    """One picture and its target, both ``[H, W, 3]``; the target of a clean photograph is empty, ``[0, 0, 3]``."""
 
     image: NDArray[np.uint8]
     target: NDArray[np.float16]
@@ -58,7 +58,12 @@ class PairStore(Sequence[Pair]):
         self._sizes: list[tuple[int, int]] = [tuple(size) for size in index["sizes"]]
         self._starts = np.concatenate([[0], np.cumsum([height * width for height, width in self._sizes])])
         self._inputs = np.memmap(folder / "inputs.u8", np.uint8, "r").reshape(-1, 3)
-        self._targets = np.memmap(folder / "targets.f16", np.float16, "r").reshape(-1, 3)
+        self._clean = index.get("clean", False)
+        self._targets = (
+            np.empty((0, 3), np.float16)
+            if self._clean
+            else np.memmap(folder / "targets.f16", np.float16, "r").reshape(-1, 3)
+        )
 
     def __len__(self) -> int:
         """Count the pairs."""
@@ -68,7 +73,8 @@ class PairStore(Sequence[Pair]):
         """Return pair `index`; slices are not needed and not offered."""
         where = slice(int(self._starts[index]), int(self._starts[index + 1]))
         shape = (*self._sizes[index], 3)
-        return Pair(self._inputs[where].reshape(shape), self._targets[where].reshape(shape))
+        target = self._targets.reshape(0, 0, 3) if self._clean else self._targets[where].reshape(shape)
+        return Pair(self._inputs[where].reshape(shape), target)
 
 
 def is_validation(photo: Path) -> bool:
@@ -141,6 +147,19 @@ def write(pairs: Iterator[tuple[NDArray[np.uint8], Array]], folder: Path) -> Pai
                 inputs.write(np.ascontiguousarray(image).tobytes())
                 targets.write(target.astype(np.float16).tobytes())
         (partial / "index.json").write_text(json.dumps({"sizes": sizes}))
+    return PairStore(folder)
+
+
+def write_clean(photo_files: Sequence[Path], folder: Path) -> PairStore:
+    """Write the views of photographs, without targets, to `folder`, all or nothing, and open the result."""
+    with files.new_folder(folder) as partial:
+        sizes = []
+        with (partial / "inputs.u8").open("wb") as inputs:
+            for photo in photo_files:
+                for view in variants(photo, 1, 0):
+                    sizes.append(view.shape[:2])
+                    inputs.write(np.ascontiguousarray(view).tobytes())
+        (partial / "index.json").write_text(json.dumps({"sizes": sizes, "clean": True}))
     return PairStore(folder)
 
 

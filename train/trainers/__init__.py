@@ -16,6 +16,9 @@ from torch.utils.data import Dataset
 from viewfinder.train.config import FitConfig
 from viewfinder.train.pairs import Pair
 
+FROM_PHOTOGRAPHS = frozenset({"burst", "denoising"})
+"""Trainers that spoil clean photographs themselves; the others need an operator, or pairs."""
+
 
 class Recipe(Protocol):
     """A network with its loss, samples and measure.

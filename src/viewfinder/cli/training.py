@@ -39,6 +39,10 @@ Init = Annotated[Path | None, typer.Option("--init", metavar="FILE", help="Weigh
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Steps of the run.")]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Pictures per step and device.")]
 Rate = Annotated[float, typer.Option("--learning-rate", help="Largest learning rate.")]
+Crop = Annotated[int, typer.Option("--crop", min=1, help="Side of the crops that denoisers train on.")]
+Sigma = Annotated[
+    str, typer.Option("--sigma", metavar="N|LOW:HIGH", help="Noise that dncnn learns, deviation in 8-bit codes.")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
 Interval = Annotated[int, typer.Option("--checkpoint-interval", min=1, help="Steps that a kill can lose at most.")]
 Precision = Annotated[str, typer.Option("--precision", metavar="NAME", help="32-true, bf16-mixed or 16-mixed.")]
@@ -62,6 +66,8 @@ def train(
     steps: Steps = 20_000,
     batch: Batch = 8,
     learning_rate: Rate = 3e-3,
+    crop: Crop = 64,
+    sigma: Sigma = "0:55",
     seed: Seed = 0,
     checkpoint_interval: Interval = 2_000,
     precision: Precision = "32-true",
@@ -73,7 +79,7 @@ def train(
     workers: Workers = 0,
     threads: TrainThreads = 0,
 ) -> Outcome:
-    """Train a model to imitate an operator, or on pairs. The same command resumes."""
+    """Train a model to imitate an operator, or on pairs, or to denoise. The same command resumes."""
     from viewfinder.verbs import train as verbs
 
     settings = dict(locals())

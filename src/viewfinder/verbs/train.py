@@ -117,7 +117,7 @@ def train(
         KeyboardInterrupt: ctrl-C; the checkpoint of the last step is saved first.
     """
     task = _trainable(request.model)
-    data = _data(request)
+    data = _data(task, request)
     fit = _start(task, request, data)
     fit.resume()
     resumed_from = fit.step
@@ -150,10 +150,19 @@ def _trainable(model: str) -> Task:
     return task
 
 
-def _data(request: TrainRequest) -> TrainingData:
-    """Make or open the pairs."""
-    from viewfinder.train import data
+def _data(task: Task, request: TrainRequest) -> TrainingData:
+    """Make or open the pairs, or the clean photographs of a trainer that spoils them itself.
 
+    Raises:
+        UsageError: pairs for such a trainer.
+    """
+    from viewfinder.train import data, trainers
+
+    if task.trainer in trainers.FROM_PHOTOGRAPHS:
+        if request.pairs:
+            message = f"{task.name} learns from clean photographs, which its training spoils itself"
+            raise UsageError(message, "give --photos DIR")
+        return data.from_clean(request.photos)
     if request.pairs:
         return data.from_folders(*request.pairs)
     return data.from_photos(request.photos, request.operator, request.variants, request.seed)
@@ -204,7 +213,7 @@ def _record(task: Task, request: TrainRequest, data: TrainingData, weights: Path
     settings = {field.name: getattr(request, field.name) for field in fields(FitConfig)}
     return {
         "model": task.name,
-        "operator": None if request.pairs else request.operator,
+        "operator": data.record.get("operator"),
         "data": data.record,
         "settings": settings,
         "command": request.command(),
