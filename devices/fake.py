@@ -52,10 +52,10 @@ class Answer:
 
     def __post_init__(self) -> None:
         """Refuse a script that cannot be followed."""
-        if self.to not in {"run", "push", "pull", "lock", "info"} or self.fails not in FAILURES:
+        if self.to not in {"run", "push", "pull", "lock", "info", "profile"} or self.fails not in FAILURES:
             raise UsageError(
                 f"an answer to {self.to!r} that fails with {self.fails!r} is unknown",
-                f"answer to run, push, pull, lock or info; fail with one of: {', '.join(FAILURES[1:])}",
+                f"answer to run, push, pull, lock, info or profile; fail with one of: {', '.join(FAILURES[1:])}",
             )
 
 
@@ -73,7 +73,7 @@ def open(detail: str) -> Fake:  # noqa: A001 as the standard library's modules d
     if not detail:
         return Fake()
     try:
-        data = json.loads(Path(detail).read_text(encoding="utf-8"))
+        data = json.loads(Path(detail).expanduser().read_text(encoding="utf-8"))
         answers = [Answer(**one) for one in data["answers"]]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UsageError(f"{detail} cannot be read as a script of answers: {error}", "see devices/fake.py") from error
@@ -86,6 +86,8 @@ class Fake:
     Attributes:
         asked: everything that was asked, in order, for tests to look at.
     """
+
+    evidence = Evidence.NOT_RUN
 
     def __init__(self, answers: Sequence[Answer] = (), name: str = NAME) -> None:
         """Follow `answers`."""
@@ -128,6 +130,21 @@ class Fake:
             )
         self._files |= {str(inside(name)): text.encode() for name, text in answer.writes.items()}
         return Finished(tuple(argv), answer.code, answer.output, answer.errors, answer.seconds)
+
+    def problem(self) -> str:
+        """Return "": a script can always be followed."""
+        return ""
+
+    def facts(self) -> dict[str, str]:
+        """Return nothing that numbers would depend on."""
+        return {}
+
+    def profile_graph(self, path: Path, graph: Any, _feeds: Any, schedule: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer as the script says when a graph is to be profiled; nothing is measured, so there is no number."""
+        answer = self._answer("profile", f"{path.parent.name}/{graph.name}")
+        if answer.seconds > schedule["most_s"]:
+            raise DeviceError(f"{graph.name} was still running on {self.name}", "allow it more time", code="timeout")
+        return {}
 
     @contextmanager
     def lock(self, wait_s: float = 0.0) -> Iterator[None]:

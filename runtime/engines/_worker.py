@@ -8,6 +8,7 @@ print goes to standard error.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import json
@@ -23,6 +24,12 @@ LENGTH = struct.Struct("<I")
 LONGEST_HEADER = 1 << 24
 MARKER = 0x7E57
 """A system call that Linux does not have; the plug-in that counts instructions sees it (``devices/userland``)."""
+EDGE_S, WINDOWS = 30.0, 60
+"""Of a sustained run: the first and the last seconds that are told apart, and the points of its curve."""
+STATE = {
+    "khz": "/sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq",
+    "millidegrees": "/sys/class/thermal/thermal_zone*/temp",
+}
 
 
 def send(stream: BinaryIO, header: dict[str, Any], arrays: dict[str, Any]) -> None:
@@ -34,8 +41,8 @@ def send(stream: BinaryIO, header: dict[str, Any], arrays: dict[str, Any]) -> No
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Read one message: its header and arrays. None at the end of the stream."""
+def receive(stream: BinaryIO, most_bytes: int = 1 << 40) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Read one message: its header and arrays, of `most_bytes` together. None at the end of the stream."""
     start = stream.read(LENGTH.size)
     if len(start) < LENGTH.size:
         return None
@@ -45,6 +52,9 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, Any]] | None:
     header = json.loads(_exactly(stream, length))
     arrays = {}
     for name, (dtype, shape) in header.pop("arrays").items():
+        most_bytes -= int(np.dtype(dtype).itemsize * np.prod([max(int(side), 0) for side in shape], dtype=float))
+        if most_bytes < 0:
+            raise ValueError(f"arrays that are too large, {name} of the shape {shape}")
         array = np.empty(shape, dtype)
         target, filled = bytes_of(array), 0
         while filled < array.nbytes:
@@ -195,6 +205,9 @@ def marked(model: Any, times: int) -> None:
 def timed(model: Any, schedule: dict[str, Any]) -> dict[str, Any]:
     """Time a first run, then warm ones; see `viewfinder.runtime.profile.latency.Schedule`."""
     first = repeated(model, 1, 0.0, schedule["most_s"])[0]
+    if schedule.get("sustain_s"):
+        curve = sustained(lambda: (model.invoke(), model.results()), schedule["sustain_s"])
+        return {"first_ms": first, "sustained": curve, "memory_peak_bytes": memory_bytes("VmHWM")}
     repeated(model, schedule["warm_up_runs"], schedule["warm_up_s"], schedule["most_s"])
     warm = repeated(model, schedule["runs"], schedule["seconds"], schedule["most_s"])
     return {"first_ms": first, "warm_ms": warm, "memory_peak_bytes": memory_bytes("VmHWM")}
@@ -212,6 +225,49 @@ def repeated(model: Any, runs: int, seconds: float, most_s: float) -> list[float
         model.results()
         samples.append(1e3 * (time.perf_counter() - begin))
     return samples
+
+
+def sustained(run: Any, seconds: float) -> dict[str, Any]:
+    """Run without a pause, and say how long a run took: in windows, in the first and in the last seconds.
+
+    No more samples are kept than those of one window and of the edges: an hour takes no more memory than a minute.
+    """
+    edge, first, last = min(EDGE_S, seconds / 2), list[float](), list[float]()
+    windows, samples, opened = list[dict[str, Any]](), list[float](), 0.0
+    start = time.perf_counter()
+    while not windows or opened < seconds:
+        begin = time.perf_counter()
+        run()
+        now = time.perf_counter()
+        samples.append(1e3 * (now - begin))
+        if now - start <= edge or not first:
+            first.append(samples[-1])
+        if now - start <= seconds - edge:
+            last.clear()
+        last.append(samples[-1])
+        if now - start >= min(opened + seconds / WINDOWS, seconds):
+            windows.append({"from_s": opened, "to_s": now - start, **middle(samples), **state()})
+            opened, samples = now - start, []
+    return {"edge_s": edge, "windows": windows, "first": middle(first), "last": middle(last)}
+
+
+def middle(samples: list[float]) -> dict[str, float]:
+    """Return how many there are, their median and their 90th percentile."""
+    p50, p90 = (float(one) for one in np.percentile(samples, (50, 90)))
+    return {"runs": len(samples), "p50_ms": p50, "p90_ms": p90}
+
+
+def state() -> dict[str, int]:
+    """Return the memory in use, and where the system tells: highest frequency of a core, highest temperature."""
+    glob = importlib.import_module("glob").glob
+    found = {"memory_bytes": memory_bytes("VmRSS")}
+    for name, pattern in STATE.items():
+        values = []
+        for path in glob(pattern):
+            with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as file:  # noqa: PTH123 as below
+                values.append(int(file.read()))
+        found |= {name: max(values)} if values else {}
+    return found
 
 
 def memory_bytes(name: str) -> int:

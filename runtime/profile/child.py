@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +37,33 @@ def main(request_path: Path, result_path: Path) -> None:
     runner = engine.open(Path(request["path"]), graph, request["threads"])
     load_ms = 1e3 * (time.perf_counter() - start)
     loaded = memory_bytes("VmRSS")
-    first_ms = timed(lambda: runner(feeds))
-    repeat(lambda: runner(feeds), request["warm_up_runs"], request["warm_up_s"], request["most_s"])
-    samples = repeat(lambda: runner(feeds), request["runs"], request["seconds"], request["most_s"])
     result = {
         "load_ms": load_ms,
-        "first_ms": first_ms,
-        "warm_ms": samples,
+        "first_ms": timed(lambda: runner(feeds)),
         "memory_before_bytes": before,
         "memory_loaded_bytes": loaded,
-        "memory_peak_bytes": memory_bytes("VmHWM"),
     }
+    result |= repeated(lambda: runner(feeds), request)
+    result["memory_peak_bytes"] = memory_bytes("VmHWM")
     partial = result_path.with_suffix(".partial")
     partial.write_text(json.dumps(result), encoding="utf-8")
     partial.replace(result_path)
+
+
+def repeated(run: Callable[[], Any], request: Mapping[str, Any]) -> dict[str, Any]:
+    """Run warm or without a pause, as is asked for; return the times, and what others took meanwhile."""
+    from viewfinder.runtime.engines import _worker
+    from viewfinder.runtime.profile import contention
+
+    if not request["sustain_s"]:
+        repeat(run, request["warm_up_runs"], request["warm_up_s"], request["most_s"])
+    began = contention.snapshot()
+    found: dict[str, Any] = (
+        {"sustained": _worker.sustained(run, request["sustain_s"])}
+        if request["sustain_s"]
+        else {"warm_ms": repeat(run, request["runs"], request["seconds"], request["most_s"])}
+    )
+    return found | contention.between(began, contention.snapshot(), request["threads"])
 
 
 def timed(run: Callable[[], Any]) -> float:

@@ -8,14 +8,13 @@ by itself, between its own processes.
 from __future__ import annotations
 
 import json
-import re
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from viewfinder.measurement import Evidence, Measurement, Report
 from viewfinder.runtime.gate.comparison import Compared, Word
+from viewfinder.runtime.profile import contention, noise
 
 COUNT_MARGIN = 0.005
 """Counts repeat to a thousandth; five times that is a change."""
@@ -26,13 +25,15 @@ DRIFT = 1.10
 _SAME_COUNTS = ("device", "target", "emulator", "processor", "plugin_sha256", "wheels")
 _SAME_TIMES = ("device", "target", "threads", "processor", "system", "wheels", "governor")
 _SAME_STATE = ("protocol", "processor", "system", "cores", "governor")
-_TIME, _COUNT = "_warm_p50_ms", "_instructions"
-_PROCESS = re.compile(r"process (\d+) run \d+")
+_TIME, _COUNT, _SUSTAINED = "_warm_p50_ms", "_instructions", "_sustained_p50_ms"
+_TOLD = ("_waited_share", "_others_cores")
 
 
 def is_profile(report: Report) -> bool:
     """Tell a profile from a verification."""
-    return any(one.metric == "profile" or one.metric.endswith((_TIME, _COUNT)) for one in report.measurements)
+    return any(
+        one.metric == "profile" or one.metric.endswith((_TIME, _COUNT, _SUSTAINED)) for one in report.measurements
+    )
 
 
 def compare(key: str, old: Report, new: Report) -> Compared:
@@ -61,6 +62,8 @@ def _counts(old: Report, new: Report) -> tuple[Word, str]:
 
 def _times(old: Report, new: Report) -> tuple[Word, str]:
     """Judge the warm medians."""
+    if any(one.metric.endswith(_SUSTAINED) for report in (old, new) for one in report.measurements):
+        return Word.INCOMPARABLE, "a sustained run has no A/A runs: its noise is not known"
     different = _different(old.notes, new.notes, _SAME_TIMES)
     states = [dict(report.notes.get(when) or {}) for report in (old, new) for when in ("before", "after")]
     for state in states[1:]:
@@ -69,11 +72,14 @@ def _times(old: Report, new: Report) -> tuple[Word, str]:
     before, after = ({one.metric: one for one in _main(report, _TIME)} for report in (old, new))
     if different or set(before) != set(after) or not before:
         return Word.INCOMPARABLE, different or "the two have other graphs"
-    noise = max(LEAST_NOISE, *(_noise(one) for one in (*before.values(), *after.values())))
-    if noise > MOST_NOISE:
-        return Word.INCOMPARABLE, f"processes of one and the same artifact differ by {noise:.0%}"
+    floors = (noise.floor(noise.by_process(one.per_sample)) for one in (*before.values(), *after.values()))
+    least = max(LEAST_NOISE, *floors)
+    if math.isinf(least):
+        return Word.INCOMPARABLE, "there are no A/A runs: one of the two was taken in a single process"
+    if least > MOST_NOISE:
+        return Word.INCOMPARABLE, f"A/A runs of one and the same artifact differ by {least:.0%}"
     total = _sum(after) / max(_sum(before), 1e-9) - 1
-    return _word(total, noise), f"warm medians {total:+.1%}; the noise floor is {noise:.1%}"
+    return _word(total, least), f"warm medians {total:+.1%}; the noise floor of A/A runs is {least:.1%}"
 
 
 def _main(report: Report, ending: str) -> Iterator[Measurement]:
@@ -105,21 +111,33 @@ def _different(old: Mapping[str, Any], new: Mapping[str, Any], keys: tuple[str, 
 
 def _disturbed(report: Report) -> str:
     """Say why a report's timings do not count as steady, or return ""."""
-    for one in report.measurements:
-        if one.metric.endswith("_drift") and (one.value or 0.0) > DRIFT:
-            return f"{one.metric.removesuffix('_drift')} became {one.value:.2f} times slower while it ran"
-    state = dict(report.notes.get("before") or {})
+    return next(iter(doubts(report)), "")
+
+
+def doubts(report: Report) -> list[str]:
+    """Say what makes a report's timings no measure of the artifact: throttling, and other programs."""
+    found = [
+        f"{one.metric.removesuffix('_drift')} became {one.value:.2f} times slower while it ran: throttling, or other "
+        "programs"
+        for one in report.measurements
+        if one.metric.endswith("_drift") and (one.value or 0.0) > DRIFT
+    ]
+    told = {
+        ending: [one.value or 0.0 for one in report.measurements if one.metric.endswith(ending)] for ending in _TOLD
+    }
+    waited, others = (max(values, default=0.0) for values in told.values())
+    if waited > contention.MOST_WAITED:
+        found.append(f"other programs were at work: {waited:.0%} of the time was spent waiting for a core")
+    if others > contention.MOST_OTHERS:
+        found.append(f"other programs were at work: they kept {others:.1f} cores busy meanwhile")
+    if not any(told.values()):
+        found += _load(dict(report.notes.get("before") or {}))
+    return found
+
+
+def _load(state: Mapping[str, Any]) -> list[str]:
+    """Judge the load of the last minute, where the system tells nothing better."""
     load, cores = state.get("load_average"), state.get("cores")
     if isinstance(load, int | float) and isinstance(cores, list) and load > max(len(cores), 1):
-        return f"the load average was {load:.1f}: other programs were at work"
-    return ""
-
-
-def _noise(one: Measurement) -> float:
-    """Return how far the medians of the processes of one profile lie apart, relative to the least of them."""
-    processes: dict[str, list[float]] = {}
-    for name, value in one.per_sample.items():
-        if found := _PROCESS.fullmatch(name):
-            processes.setdefault(found[1], []).append(value)
-    medians = [float(np.median(values)) for values in processes.values()]
-    return max(medians) / max(min(medians), 1e-9) - 1 if len(medians) > 1 else float("inf")
+        return [f"other programs were at work: the load average was {load:.1f} before the run"]
+    return []

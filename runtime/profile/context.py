@@ -10,7 +10,7 @@ from typing import Any
 _CPUS = Path("/sys/devices/system/cpu")
 _THERMAL = Path("/sys/class/thermal")
 _CPUINFO = Path("/proc/cpuinfo")
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of how timings are taken; numbers of different versions are not compared."""
 
 

@@ -1,8 +1,10 @@
 """Time and memory of one inference on this computer.
 
-Protocol, version 1: every graph in several processes of its own, in turn, so that a slow minute does not fall on one
-graph alone; threads pinned to cores; load, first inference and warm inferences kept apart; a warm-up dropped; every
-sample kept. The copying of inputs and outputs is part of an inference, as it is for an app.
+Protocol, version 2: every graph in several processes of its own, in turn with the other graphs and, for a comparison,
+with those of the other artifact (A B A B), so that a slow minute does not fall on one of them alone; threads pinned to
+cores; load, first inference and warm inferences kept apart; a warm-up dropped; every sample kept. The processes of a
+graph are A/A runs: what they differ by is the noise floor (`noise`). What others disturbed is measured meanwhile
+(`contention`). The copying of inputs and outputs is part of an inference, as it is for an app.
 """
 
 from __future__ import annotations
@@ -20,9 +22,10 @@ from numpy.typing import NDArray
 from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.errors import NotVerifiedError
 from viewfinder.measurement import Evidence, Measurement
+from viewfinder.runtime.profile import noise, sustained
 
 _MODULE = "viewfinder.runtime.profile.child"
-_KEYS = ("load_ms", "first_ms", "warm_ms", "memory_before_bytes", "memory_loaded_bytes", "memory_peak_bytes")
+_KEYS = ("load_ms", "first_ms", "memory_before_bytes", "memory_loaded_bytes", "memory_peak_bytes")
 PERCENTILES = (50, 90, 99)
 
 
@@ -50,19 +53,26 @@ class Schedule:
         processes: for each graph.
         runs, seconds: of warm inferences in each process, both at least; `most_s` ends an endless one.
         warm_up_runs, warm_up_s: before them, dropped.
+        sustain_s: of one process without pauses in place of all that; 0 for none.
     """
 
-    processes: int = 3
+    processes: int = 4
     runs: int = 50
     seconds: float = 1.0
     warm_up_runs: int = 5
     warm_up_s: float = 0.2
     most_s: float = 30.0
+    sustain_s: float = 0.0
 
     @property
     def timeout_s(self) -> float:
         """Return when a process hangs: after both phases, a slow start, and one long inference."""
-        return 2 * self.most_s + 120.0
+        return 2 * self.most_s + self.sustain_s + 120.0
+
+    @property
+    def turns(self) -> int:
+        """Return the processes of a graph."""
+        return 1 if self.sustain_s else self.processes
 
 
 @dataclass(frozen=True)
@@ -80,20 +90,24 @@ class Place:
     cores: Sequence[int]
 
 
-def timings(
-    made: Artifact,
-    feeds: Mapping[str, Mapping[str, NDArray[Any]]],
-    place: Place,
-    schedule: Schedule,
-    run: Run,
-    work: Path,
-) -> dict[str, list[dict[str, Any]]]:
-    """Time every graph, the processes of the graphs in turn; return one result per process, by graph.
+@dataclass(frozen=True)
+class Subject:
+    """An artifact, what its graphs get (`feeds.first_feeds`), and what they run in."""
+
+    made: Artifact
+    feeds: Mapping[str, Mapping[str, NDArray[Any]]]
+    place: Place
+
+
+Results = dict[str, list[dict[str, Any]]]
+"""Of each graph, one result per process."""
+
+
+def timings(subjects: Sequence[Subject], schedule: Schedule, run: Run, work: Path) -> list[Results]:
+    """Time every graph of every artifact, the processes of all of them in turn.
 
     Args:
-        made: the artifact.
-        feeds: of each graph, from `feeds.first_feeds`.
-        place: engine, threads and cores.
+        subjects: one artifact, or two that are to be compared.
         schedule: how often and how long.
         run: starts the processes.
         work: an empty folder.
@@ -101,13 +115,14 @@ def timings(
     Raises:
         NotVerifiedError: a process crashed or left no result.
     """
-    results: dict[str, list[dict[str, Any]]] = {graph.name: [] for graph in made.graphs}
-    for number, graph in enumerate(made.graphs):
-        np.savez(work / f"{number}.npz", **feeds[graph.name])  # type: ignore[arg-type]
-    for turn in range(schedule.processes):
-        for number, graph in enumerate(made.graphs):
-            request = _request(made, graph, place, schedule) | {"feeds": str(work / f"{number}.npz")}
-            results[graph.name].append(_timed(graph, request, run, work / f"{number}.{turn}"))
+    graphs = [(at, subject, graph) for at, subject in enumerate(subjects) for graph in subject.made.graphs]
+    results: list[Results] = [{graph.name: [] for graph in subject.made.graphs} for subject in subjects]
+    for number, (_, subject, graph) in enumerate(graphs):
+        np.savez(work / f"{number}.npz", **subject.feeds[graph.name])  # type: ignore[arg-type]
+    for turn in range(schedule.turns):
+        for number, (at, subject, graph) in enumerate(graphs):
+            request = _request(subject.made, graph, subject.place, schedule) | {"feeds": str(work / f"{number}.npz")}
+            results[at][graph.name].append(_timed(graph, request, run, work / f"{number}.{turn}"))
     return results
 
 
@@ -147,13 +162,16 @@ def is_complete(result: Any) -> bool:
     """Tell whether a result has every number, finite and not negative; it may come from another device."""
     if not isinstance(result, dict) or not all(key in result for key in _KEYS):
         return False
-    samples = result["warm_ms"] if isinstance(result["warm_ms"], list) else []
-    numbers = [result[key] for key in _KEYS if key != "warm_ms"] + samples
-    return bool(samples) and all(isinstance(one, int | float) and 0 <= one < float("inf") for one in numbers)
+    samples = result["warm_ms"] if isinstance(result.get("warm_ms"), list) else []
+    numbers = [result[key] for key in _KEYS] + samples
+    whole = bool(samples) or sustained.is_complete(result.get("sustained"))
+    return whole and all(isinstance(one, int | float) and 0 <= one < float("inf") for one in numbers)
 
 
 def measurements(graph: str, results: Sequence[Mapping[str, Any]], how: str) -> list[Measurement]:
     """Turn the results of a graph's processes into measurements; `how` says where and with what threads."""
+    if "sustained" in results[0]:
+        return [*sustained.measurements(graph, results[0], how), *disturbance(graph, results)]
     count = f"{len(results)} processes, {how}"
     samples = {
         f"process {process} run {place}": float(value)
@@ -187,7 +205,32 @@ def measurements(graph: str, results: Sequence[Mapping[str, Any]], how: str) -> 
         name = f"{graph}_{key.replace('_bytes', '_growth_bytes')}"
         said = f"resident size {text} less that just before the load; largest of {count}"
         found.append(Measurement(name, growth, "bytes", Evidence.MEASURED, said))
-    return [*found, _drift(graph, results)]
+    return [*found, _drift(graph, results), *_noise(graph, results), *disturbance(graph, results)]
+
+
+def _noise(graph: str, results: Sequence[Mapping[str, Any]]) -> list[Measurement]:
+    """Report what A/A runs differ by."""
+    if len(results) < 2:
+        return []
+    text = f"A/A: largest difference of the medians of two halves of the same {len(results)} processes, however halved"
+    value = noise.floor([result["warm_ms"] for result in results])
+    return [Measurement(f"{graph}_noise_floor", value, "1", Evidence.MEASURED, text)]
+
+
+def disturbance(graph: str, results: Sequence[Mapping[str, Any]]) -> list[Measurement]:
+    """Report what others took while the processes ran; nothing where the system does not tell."""
+    texts = {
+        "waited_share": ("1", "share of the time that threads ready to run waited for a core; largest"),
+        "others_cores": ("cores", "processor time that other programs took, by all cores, per second; largest"),
+    }
+    found = []
+    for key, (unit, text) in texts.items():
+        values = {f"process {at}": result.get(key) for at, result in enumerate(results, 1)}
+        told = {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
+        if told:
+            name = f"{graph}_{key}"
+            found.append(Measurement(name, max(told.values()), unit, Evidence.MEASURED, text, per_sample=told))
+    return found
 
 
 def _drift(graph: str, results: Sequence[Mapping[str, Any]]) -> Measurement:

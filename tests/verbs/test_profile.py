@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +19,8 @@ from viewfinder.devices.userland import emulator, packages
 from viewfinder.errors import BadArtifactError, Exit, UsageError
 from viewfinder.measurement import Evidence
 from viewfinder.runtime import pipelines
+from viewfinder.runtime.gate.comparison import Word
+from viewfinder.runtime.profile import comparison, contention
 from viewfinder.runtime.report import document as documents
 from viewfinder.target import Target
 from viewfinder.task import TensorSpec
@@ -67,7 +72,7 @@ def test_time_is_measured_here(build, tmp_path):
     assert found["model_load_ms"] > found["model_first_ms"] > 0
     report = documents.read(result.report).sections[0].report
     assert report.evidence is Evidence.MEASURED
-    assert report.notes["before"]["protocol"] == 1
+    assert report.notes["before"]["protocol"] == 2
     assert set(report.notes["before"]) == set(report.notes["after"])
     assert len(report.measurements[0].per_sample) == QUICK["processes"] * QUICK["runs"]
     assert (tmp_path / "out" / "report.html").is_file()
@@ -91,14 +96,76 @@ def test_one_measurement_at_a_time(build):
         profile(ProfileRequest(str(build), **QUICK))
 
 
-def test_a_busy_machine_is_said(build, monkeypatch):
-    """A load above the pinned cores makes the numbers doubtful, and a warning says so."""
-    from viewfinder.runtime.profile import context
+BUSY = "import time\nend = time.monotonic() + 120\nwhile time.monotonic() < end: pass"
 
-    for load, doubtful in ((40.0, True), (0.0, False)):
-        monkeypatch.setattr(context.os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
-        warnings = profile(ProfileRequest(str(build), **QUICK)).warnings
-        assert any("load average was 40.0" in text for text in warnings) == doubtful
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux pins, and tells who waits")
+def test_a_loaded_machine_makes_slower_incomparable(build, tmp_path, capfd):
+    """Six programs on our core make the same artifact slower: no answer, exit 3, and the reason is other programs."""
+    schedule = {"processes": 2, "runs": 40, "seconds": 0.0}
+    profile(ProfileRequest(str(build), output=tmp_path / "quiet", **schedule))
+    command = ["taskset", "-c", str(max(os.sched_getaffinity(0))), sys.executable, "-c", BUSY]
+    others = [subprocess.Popen(command) for _ in range(6)]
+    try:
+        loaded = profile(ProfileRequest(str(build), output=tmp_path / "loaded", **schedule))
+    finally:
+        for one in others:
+            one.kill()
+            one.wait()
+    assert any("other programs were at work" in text for text in loaded.warnings)
+    assert numbers(loaded)["model_waited_share"] > contention.MOST_WAITED
+    assert main(["compare", str(tmp_path / "quiet"), str(tmp_path / "loaded")]) == 3
+    said = capfd.readouterr().out
+    assert "incomparable: other programs were at work" in said
+    assert _without_disturbance(tmp_path / "quiet", tmp_path / "loaded") is Word.WORSE
+
+
+def _without_disturbance(quiet, loaded):
+    """Compare the means of two profiles with nothing said about others: what a naive comparison would answer."""
+    sides = []
+    for folder in (quiet, loaded):
+        report = documents.read(folder / "report.json").sections[0].report
+        warm = next(one for one in report.measurements if one.metric == "model_warm_p50_ms")
+        sides.append(float(np.mean(list(warm.per_sample.values()))))
+    return Word.WORSE if sides[1] > sides[0] * (1 + comparison.LEAST_NOISE) else Word.SAME
+
+
+def test_two_artifacts_in_turn(build, tmp_path, capfd):
+    """A B A B in one go; the answer is about the first, and everything else is as for a profile."""
+    other = write(tmp_path / "other")
+    command = ["profile", str(build), "--against", str(other), "--processes", "2", "--runs", "3", "--seconds", "0"]
+    code = main([*command, "--json"])
+    result = json.loads(capfd.readouterr().out)["result"]
+    assert [one["artifact"] for one in result["artifacts"]] == ["other", "onnx-float"]
+    answer = result["compared"]
+    assert answer["key"] == "own onnx-float against other"
+    assert code == {"better": 0, "same": 0, "worse": 1, "incomparable": 3}[answer["word"]]
+    with pytest.raises(UsageError, match="1 artifacts against 2"):
+        profile(ProfileRequest(str(build), against=tmp_path, **QUICK))
+
+
+def test_a_sustained_run(build, capfd):
+    """--sustain takes any length of time; the curve is drawn, and a report of it compares with nothing."""
+    assert main(["profile", str(build), "--sustain", "0.5s"]) == 0
+    said = capfd.readouterr().out
+    for name in ("sustained_first_p50_ms", "sustained_last_p50_ms", "sustained_slowdown", "memory_loaded_bytes"):
+        assert f"model_{name} " in said
+    assert "\u2588" in said.splitlines()[-1]
+    assert main(["profile", str(build), "--sustain", "soon"]) == 2
+
+
+def test_a_device_that_profiles_by_itself(build, tmp_path):
+    """The fake follows its script: nothing is measured, and a cable that is pulled is not-run with its code."""
+    (tmp_path / "lost.json").write_text(
+        '{"answers": [{"to": "profile", "argv": "onnx-.*/model", "fails": "disconnect"}]}'
+    )
+    for detail, code, said in (("", None, "follows a script"), (f":{tmp_path}/lost.json", "device-lost", "went away")):
+        result = profile(ProfileRequest(str(build), Target.parse(f"onnx@fake{detail}"), **QUICK))
+        report = result.document.sections[0].report
+        assert (report.evidence, report.notes.get("failure")) == (Evidence.NOT_RUN, code)
+        assert said in report.measurements[0].reason
+        assert result.exit_code is Exit.NOT_VERIFIED
 
 
 @pytest.mark.parametrize(
@@ -109,6 +176,9 @@ def test_a_busy_machine_is_said(build, monkeypatch):
         ({"processes": -1}, "at least 1"),
         ({"seconds": float("inf")}, "seconds finite"),
         ({"seconds": float("nan")}, "seconds finite"),
+        ({"sustain_s": float("nan")}, "sustained run of"),
+        ({"sustain_s": 5.0, "against": Path()}, "in turn on this computer only"),
+        ({"target": Target.parse("onnx@ssh:pi"), "against": Path()}, "in turn on this computer only"),
         ({"threads": 2, "target": Target.parse("onnx@arm64")}, "exact for one thread only"),
     ],
 )

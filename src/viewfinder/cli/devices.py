@@ -97,17 +97,36 @@ Seconds = Annotated[
     float, typer.Option("--seconds", min=0, help="On this computer: least time of warm inferences in each process.")
 ]
 
+Sustain = Annotated[
+    str | None,
+    typer.Option(
+        "--sustain",
+        metavar="TIME",
+        help="Run each graph without pauses for so long, as 10m: first and last 30 s, the curve, memory.",
+        show_default="no",
+    ),
+]
+Against = Annotated[
+    Path | None,
+    typer.Option(
+        "--against", metavar="ARTIFACT", help="Time it in turn with another, and compare the two.", show_default="none"
+    ),
+]
+
 
 def profile(
     subject: Artifacts,
     target: Target = None,
     threads: Threads = 1,
-    processes: Processes = 3,
+    processes: Processes = 4,
     runs: Runs = 50,
     seconds: Seconds = 1.0,
     output: ReportFolder = None,
+    sustain: Sustain = None,
+    against: Against = None,
 ) -> Outcome:
-    """Measure time here, or count instructions on an emulated board."""
+    """Measure time here or on a board, or count instructions on an emulated one."""
+    from viewfinder import durations
     from viewfinder.target import Target as Parsed
     from viewfinder.verbs import profile as verbs
 
@@ -120,6 +139,8 @@ def profile(
         seconds,
         output,
         typed(),
+        durations.seconds(sustain) if sustain else 0.0,
+        against,
     )
     made = verbs.profile(request, progress)
     return Outcome(made.to_dict(), profiled(made), made.exit_code, made.warnings)
@@ -128,7 +149,8 @@ def profile(
 def profiled(made: ProfileResult) -> str:
     """A table for each artifact, and where the report is."""
     parts = [_profile(section.report) for section in made.document.sections]
-    return "\n\n".join([*parts, *([f"report: {made.report}"] if made.report else [])])
+    compared = [f"{made.compared.key}: {made.compared.word}: {made.compared.why}"] if made.compared else []
+    return "\n\n".join([*parts, *compared, *([f"report: {made.report}"] if made.report else [])])
 
 
 def _profile(report: Report) -> str:
@@ -138,7 +160,18 @@ def _profile(report: Report) -> str:
         return f"{head}: {'; '.join(one.reason for one in report.measurements)}"
     rows = [(one.metric, _value(one)) for one in report.measurements if one.value or not _is_part(one)]
     note = "\nCounts of an emulated processor, one thread; they are no time." if report.evidence == "emulated" else ""
-    return f"{head}\n{table(('metric', 'value'), rows)}{note}"
+    return f"{head}\n{table(('metric', 'value'), rows)}{_curves(report)}{note}"
+
+
+def _curves(report: Report) -> str:
+    """Draw the curve of each sustained run, from nought to its slowest window."""
+    bars = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+    lines = ""
+    for one in report.measurements:
+        if one.metric.endswith("_sustained_p50_ms") and one.value:
+            heights = (min(int(len(bars) * value / one.value), len(bars) - 1) for value in one.per_sample.values())
+            lines += f"\n{one.metric} {''.join(bars[height] for height in heights)}"
+    return lines
 
 
 def _is_part(one: Measurement) -> bool:

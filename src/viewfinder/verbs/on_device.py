@@ -43,6 +43,18 @@ def launcher(target: Target) -> Any:
     return device
 
 
+def runner(target: Target) -> Any:
+    """Return the device of a target, which runs artifacts: with a Python that we start, or by itself.
+
+    Raises:
+        UsageError: no such device, or one that runs no artifacts.
+    """
+    from viewfinder import devices
+
+    device = devices.load(target.device)
+    return device if hasattr(device, "profile_graph") else launcher(target)
+
+
 def engine_on(device: Any, made: Artifact, counts: Path | None = None) -> Engine:
     """Return the engine that runs an artifact on a device from `launcher`."""
     from viewfinder.runtime import engines

@@ -1,9 +1,9 @@
-"""The three ways to profile an artifact: timed here, timed on a board, counted on an emulated one."""
+"""The ways to profile an artifact: timed here, timed on a board or by a device itself, counted on an emulated one."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,13 +47,17 @@ def profiled(made: Artifact, job: Job, say: Progress) -> Profiled:
     """
     if job.target.device == HOST:
         return _timed_here(made, job, say)
-    device = on_device.launcher(job.target)
+    device = on_device.runner(job.target)
     if problem := device.problem():
         raise NotVerifiedError(f"{device.name} cannot be used: {problem}")
+    if job.schedule.sustain_s and device.evidence is Evidence.EMULATED:
+        raise UsageError(f"{device.name} does not tire: it is emulated, and has no time", "leave --sustain out")
     engine, _ = host_engine(made)
     photo, feeds = _feeds(made, engine)
     with device.lock():
         facts = {"device": device.name, "target": str(job.target), "photograph": photo, **device.facts()}
+        if hasattr(device, "profile_graph"):
+            return str(job.target), facts, _timed_by_itself(made, device, feeds, job, say)
         way = _counted if device.evidence is Evidence.EMULATED else _timed_there
         found = way(made, device, feeds, job, say)
     return on_device.engine_on(device, made).NAME, facts, found
@@ -87,32 +91,67 @@ def _feeds(made: Artifact, engine: Engine) -> tuple[str, Feeds]:
 
 
 def _timed_here(made: Artifact, job: Job, say: Progress) -> Profiled:
-    """Time every graph on this computer; no other measurement of ours runs meanwhile."""
+    """Time every graph of one artifact on this computer."""
+    return timed_in_turn([made], job, say)[0]
+
+
+def timed_in_turn(made: Sequence[Artifact], job: Job, say: Progress) -> list[Profiled]:
+    """Time the graphs of all artifacts in turn on this computer; no other measurement of ours runs meanwhile.
+
+    Raises:
+        NotVerifiedError, MissingToolError: one of them cannot be run here.
+        UsageError: this computer is in use, or has too few cores.
+    """
     from viewfinder import devices
 
-    engine, python = host_engine(made)
+    engines = [host_engine(one) for one in made]
     host, cores = devices.load(HOST), context.pinned(job.threads)
     if cores and len(cores) < job.threads:
         raise UsageError(f"{job.threads} threads, but only {len(cores)} cores may be used", "ask for fewer threads")
     with host.lock(), tempfile.TemporaryDirectory(prefix="viewfinder-profile-") as work:
-        photo, feeds = _feeds(made, engine)
-        place = latency.Place(engine.NAME, python, job.threads, cores)
+        subjects, photo = [], ""
+        for one, (engine, python) in zip(made, engines, strict=True):
+            photo, feeds = _feeds(one, engine)
+            subjects.append(latency.Subject(one, feeds, latency.Place(engine.NAME, python, job.threads, cores)))
         before = context.context(cores)
-        say(f"{job.schedule.processes} processes for each of {len(made.graphs)} graphs, pinned to cores {cores}")
-        results = latency.timings(made, feeds, place, job.schedule, host.run, Path(work))
+        graphs = sum(len(one.graphs) for one in made)
+        say(f"{job.schedule.turns} processes for each of {graphs} graphs, pinned to cores {cores}")
+        results = latency.timings(subjects, job.schedule, host.run, Path(work))
         after = context.context(cores)
     how = f"{job.threads} thread{'s' if job.threads > 1 else ''} {'pinned' if cores else 'not pinned'}"
-    found = [one for graph in made.graphs for one in latency.measurements(graph.name, results[graph.name], how)]
     notes = {"device": HOST, "photograph": photo, "schedule": vars(job.schedule), "before": before, "after": after}
-    return engine.NAME, notes, found
+    return [
+        (
+            subject.place.engine,
+            dict(notes),
+            [one for graph in subject.made.graphs for one in latency.measurements(graph.name, found[graph.name], how)],
+        )
+        for subject, found in zip(subjects, results, strict=True)
+    ]
+
+
+def _timed_by_itself(made: Artifact, device: Any, feeds: Feeds, job: Job, say: Progress) -> list[Measurement]:
+    """Have a device that runs graphs by itself time each; one that follows a script has measured nothing."""
+    found: list[Measurement] = []
+    how = f"{job.threads} thread{'s' if job.threads > 1 else ''} not pinned, on {device.name}"
+    for graph in made.graphs:
+        say(f"{device.name} profiles {graph.name}")
+        result = device.profile_graph(made.path(graph), graph, feeds[graph.name], vars(job.schedule))
+        if device.evidence is Evidence.NOT_RUN:
+            continue
+        if not latency.is_complete(result):
+            raise NotVerifiedError(f"{device.name} gave no timings of {graph.name}", "repeat the command")
+        found += latency.measurements(graph.name, [result], how)
+    reason = f"{device.name} follows a script; nothing was measured"
+    return found or [Measurement("profile", None, "1", Evidence.NOT_RUN, "what an inference costs", reason=reason)]
 
 
 def _timed_there(made: Artifact, device: Any, feeds: Feeds, job: Job, say: Progress) -> list[Measurement]:
     """Time every graph in processes of a board, in turn; the way there is not part of it."""
     engine = on_device.engine_on(device, made)
     results: dict[str, list[dict[str, Any]]] = {graph.name: [] for graph in made.graphs}
-    for turn in range(job.schedule.processes):
-        say(f"process {turn + 1} of {job.schedule.processes} for each of {len(made.graphs)} graphs on {device.name}")
+    for turn in range(job.schedule.turns):
+        say(f"process {turn + 1} of {job.schedule.turns} for each of {len(made.graphs)} graphs on {device.name}")
         for graph in made.graphs:
             runner: Any = engine.open(made.path(graph), graph, job.threads)
             result = runner.timed(feeds[graph.name], vars(job.schedule))

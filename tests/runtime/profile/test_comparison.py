@@ -10,16 +10,17 @@ from viewfinder.measurement import Evidence, Measurement, Report
 from viewfinder.runtime.gate.comparison import Word
 from viewfinder.runtime.profile import comparison, counts, latency
 
-STATE = {"protocol": 1, "processor": "p", "system": "s", "cores": [3], "governor": {3: "performance"}}
+STATE = {"protocol": 2, "processor": "p", "system": "s", "cores": [3], "governor": {3: "performance"}}
 
 
-def timed(factor=1.0, *, jitter=0.01, state=None, slower=1.0, load=0.2):
-    """Return a profile in time: three processes, `factor` times as slow as another."""
+def timed(factor=1.0, *, jitter=0.01, state=None, slower=1.0, load=0.2, told=None, processes=4):
+    """Return a profile in time: `factor` times as slow as another, with what the kernel `told` about others."""
     results = [
         {"load_ms": 9, "first_ms": 5, "memory_before_bytes": 1, "memory_loaded_bytes": 2, "memory_peak_bytes": 3,
          "warm_ms": [factor * (1 + place * jitter)] * 20 + [slower * factor * (1 + place * jitter)] * 20}
-        for place in range(3)
+        for place in range(processes)
     ]  # fmt: skip
+    results = [one | (told or {}) for one in results]
     found = latency.measurements("strip", results, "1 thread")
     about = {**STATE, "load_average": load, **(state or {})}
     notes = {"device": "host", "threads": 1, "before": about, "after": about}
@@ -60,7 +61,7 @@ def test_counts_of_other_boards_or_runtimes(key):
     [(1.02, 0.0, Word.SAME), (1.05, 0.0, Word.WORSE), (0.9, 0.0, Word.BETTER), (1.05, 0.04, Word.SAME)],
 )
 def test_timings_have_to_leave_their_own_noise(factor, jitter, word):
-    """The noise floor is what processes of one artifact differ by, and 3 % at least."""
+    """The noise floor is what A/A runs of one artifact differ by, and 3 % at least."""
     assert comparison.compare("k", timed(jitter=jitter), timed(factor, jitter=jitter)).word is word
 
 
@@ -72,10 +73,13 @@ def test_timings_have_to_leave_their_own_noise(factor, jitter, word):
             "governor differs: {'3': 'performance'}, then {'3': 'powersave'}",
         ),
         (timed(2.0, state={"processor": "q"}), "processor differs"),
-        (timed(2.0, state={"protocol": 2}), "protocol differs"),
+        (timed(2.0, state={"protocol": 1}), "protocol differs"),
         (timed(2.0, load=7.0), "the load average was 7.0"),
+        (timed(2.0, told={"waited_share": 0.4, "others_cores": 0.1}), "40% of the time was spent waiting for a core"),
+        (timed(2.0, told={"waited_share": 0.0, "others_cores": 1.7}), "they kept 1.7 cores busy"),
+        (timed(2.0, processes=1), "there are no A/A runs"),
         (timed(2.0, slower=1.4), "became 1.40 times slower while it ran"),
-        (timed(2.0, jitter=0.2), "processes of one and the same artifact differ by 40%"),
+        (timed(2.0, jitter=0.2), "A/A runs of one and the same artifact differ by 36%"),
         (replace(timed(2.0), evidence=Evidence.NOT_RUN), "not run"),
         (counted(), "obtained differently"),
     ],
@@ -85,8 +89,25 @@ def test_what_may_not_be_compared_gets_no_ratio(other, why):
     for pair in ((timed(), other), (other, timed())):
         answer = comparison.compare("k", *pair)
         assert answer.word is Word.INCOMPARABLE
-        assert "%" not in answer.why or "differ by" in answer.why
+        assert "%" not in answer.why or "differ by" in answer.why or "waiting for a core" in answer.why
     assert why in comparison.compare("k", timed(), other).why
+
+
+def test_what_the_kernel_tells_counts_more_than_a_load_average():
+    """A load of the last minute may be our own last profile; waiting for a core is not."""
+    quiet = {"waited_share": 0.001, "others_cores": 0.05}
+    assert comparison.compare("k", timed(), timed(1.2, load=7.0, told=quiet)).word is Word.WORSE
+
+
+def test_a_sustained_run_is_not_compared():
+    """It is a single process: nobody knows what another one would differ by."""
+    edge = {"runs": 5, "p50_ms": 1.0, "p90_ms": 2.0}
+    curve = {"edge_s": 1.0, "windows": [{"from_s": 0.0, "to_s": 2.0, **edge}], "first": edge, "last": edge}
+    sizes = {"memory_loaded_bytes": 2, "memory_peak_bytes": 3}
+    found = latency.measurements("strip", [{"sustained": curve, **sizes}], "1 thread")
+    made = report(found, Evidence.MEASURED, timed().notes)
+    assert comparison.is_profile(made)
+    assert "no A/A runs" in comparison.compare("k", made, made).why
 
 
 def test_profiles_are_told_from_verifications():

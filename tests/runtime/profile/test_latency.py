@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from viewfinder.artifact import Artifact
 from viewfinder.devices import host
 from viewfinder.errors import NotVerifiedError
 from viewfinder.measurement import Evidence
+from viewfinder.runtime.engines import _worker
 from viewfinder.runtime.profile import child, context, latency
 
 SHORT = latency.Schedule(processes=2, runs=4, seconds=0.0, warm_up_runs=1, warm_up_s=0.0, most_s=10.0)
@@ -36,7 +38,8 @@ def test_every_process_gives_every_sample(made, tmp_path):
     (tmp_path / "work").mkdir()
     feeds = {"blend": blend.feeds()}
     run = host.open("").run
-    results = latency.timings(made, feeds, place(context.pinned(1)), SHORT, run, tmp_path / "work")["blend"]
+    subject = latency.Subject(made, feeds, place(context.pinned(1)))
+    results = latency.timings([subject], SHORT, run, tmp_path / "work")[0]["blend"]
     assert len(results) == 2
     for one in results:
         assert len(one["warm_ms"]) == 4
@@ -103,23 +106,89 @@ def test_only_a_whole_result_is_proof_of_success(made, tmp_path, result):
         return Ended(0 if result is None else -9, "noise\nKilled\n")
 
     with pytest.raises(NotVerifiedError, match=r"timing blend ended with code (0|-9) and no result: Killed"):
-        latency.timings(made, {"blend": blend.feeds()}, place(), SHORT, run, tmp_path / "work")
+        latency.timings([latency.Subject(made, {"blend": blend.feeds()}, place())], SHORT, run, tmp_path / "work")
 
 
-def test_graphs_take_turns(tmp_path):
-    """A slow minute falls on all graphs and not on one."""
+def test_graphs_and_artifacts_take_turns(tmp_path):
+    """A slow minute falls on all graphs of both artifacts, and not on one."""
     graphs = tuple(type(blend.GRAPH)(**{**vars(blend.GRAPH), "name": name}) for name in ("a", "b"))
-    made, asked = Artifact(tmp_path, "t", "onnx", "float", "tiles", {}, graphs), []
+    asked = []
 
     def run(argv, _timeout):
         """Remember whose turn it is."""
-        asked.append(json.loads(Path(argv[-2]).read_text())["graph"]["name"])
+        request = json.loads(Path(argv[-2]).read_text())
+        asked.append(Path(request["path"]).parent.name + request["graph"]["name"])
         keys = ("load_ms", "first_ms", "memory_before_bytes", "memory_loaded_bytes", "memory_peak_bytes")
-        Path(argv[-1]).write_text(json.dumps(dict.fromkeys(keys, 1) | {"warm_ms": [1.0]}))
+        Path(argv[-1]).write_text(json.dumps(dict.fromkeys(keys, 1) | {"warm_ms": [1.0 + len(asked)]}))
         return Ended(0)
 
-    latency.timings(made, {"a": blend.feeds(), "b": blend.feeds()}, place(), SHORT, run, tmp_path)
-    assert asked == ["a", "b", "a", "b"]
+    feeds = {"a": blend.feeds(), "b": blend.feeds()}
+    pair = [Artifact(tmp_path / name, "t", "onnx", "float", "tiles", {}, graphs) for name in ("old", "new")]
+    results = latency.timings([latency.Subject(one, feeds, place()) for one in pair], SHORT, run, tmp_path)
+    assert asked == ["olda", "oldb", "newa", "newb"] * 2
+    assert [one["warm_ms"] for one in results[1]["b"]] == [[5.0], [9.0]]
+
+
+def test_a_sustained_run_is_one_process_with_a_curve(made, tmp_path):
+    """First and last seconds, at most a point per sixtieth, memory behind the load and at the peak; no warm-up."""
+    (tmp_path / "work").mkdir()
+    schedule = latency.Schedule(sustain_s=0.6)
+    subject = latency.Subject(made, {"blend": blend.feeds()}, place())
+    (result,) = latency.timings([subject], schedule, host.open("").run, tmp_path / "work")[0]["blend"]
+    found = {one.metric: one for one in latency.measurements("blend", [result], "1 thread")}
+    curve = result["sustained"]
+    assert 1 <= len(curve["windows"]) <= 60
+    assert curve["windows"][-1]["to_s"] >= 0.6
+    assert curve["edge_s"] == 0.3
+    assert all(early["to_s"] == late["from_s"] for early, late in pairwise(curve["windows"]))
+    total = sum(one["runs"] for one in curve["windows"])
+    assert total - 1 <= curve["first"]["runs"] + curve["last"]["runs"] <= total + 1
+    ratio = found["blend_sustained_last_p50_ms"].value / found["blend_sustained_first_p50_ms"].value
+    assert found["blend_sustained_slowdown"].value == pytest.approx(ratio)
+    assert len(found["blend_sustained_p50_ms"].per_sample) == len(curve["windows"])
+    assert found["blend_memory_peak_bytes"].value >= found["blend_memory_loaded_bytes"].value > 0
+
+
+def test_a_device_that_tires_is_seen():
+    """The last seconds are told from the first ones, whatever lies between."""
+
+    class Time:
+        """Passes by itself; runs take longer and longer."""
+
+        now = 0.0
+
+        @classmethod
+        def perf_counter(cls):
+            """Read the clock."""
+            return cls.now
+
+    def run():
+        """Take 10 ms, from the middle on 20 ms."""
+        Time.now += 0.01 if Time.now < 60 else 0.02
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_worker, "time", Time)
+        found = _worker.sustained(run, 120.0)
+    assert found["edge_s"] == 30.0
+    assert found["first"]["p50_ms"] == pytest.approx(10.0)
+    assert found["last"]["p50_ms"] == pytest.approx(20.0)
+    assert found["last"]["runs"] == pytest.approx(1500, abs=2)
+    assert len(found["windows"]) == 60
+
+
+EDGE = {"runs": 3, "p50_ms": 1.0, "p90_ms": 1.0}
+CURVE = {"edge_s": 1.0, "first": EDGE, "last": EDGE, "windows": [{"from_s": 0.0, "to_s": 1.0, **EDGE}]}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"windows": []}, {"windows": None}, {"windows": [3]}, {"windows": [EDGE]}, {"first": None}, {"last": {}},
+     {"last": EDGE | {"p50_ms": float("nan")}}, {"first": EDGE | {"runs": -1}}, {"edge_s": "long"}],
+)  # fmt: skip
+def test_curves_that_are_none(changes):
+    """A board may send anything in its place."""
+    assert latency.is_complete(WHOLE | {"sustained": CURVE})
+    assert not latency.is_complete(WHOLE | {"sustained": CURVE | changes})
 
 
 def test_a_phase_has_both_bounds_and_an_end():
