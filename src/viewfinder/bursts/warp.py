@@ -24,36 +24,40 @@ def taps(fraction: Array | float) -> Array:
     return weights
 
 
-def translated(frame: Array, shift: tuple[float, float], outside: Array) -> Array:
+def translated(frame: Array, shift: tuple[float, float], outside: Array, corner: tuple[int, int] = (0, 0)) -> Array:
     """Return ``frame[y + shift[0], x + shift[1]]`` for every pixel of `outside`.
 
     Args:
         frame: ``[H, W]``.
         shift: rows and columns.
-        outside: ``[H, W]``: what a pixel is whose place is not in the frame (the reference frame, in a burst).
+        outside: ``[h, w]``: what a pixel is whose place is not in the frame (the reference frame, in a burst).
+        corner: where the first pixel of `outside` stands.
 
     Returns:
-        float32 ``[H, W]``.
+        float32 ``[h, w]``.
     """
-    height, width = frame.shape
-    lines = _along(frame, shift[0])
     result = outside.astype(np.float32, copy=True)
-    moved = _along(np.ascontiguousarray(lines.T), shift[1]).T
-    rows, columns = _inside(height, shift[0]), _inside(width, shift[1])
+    height, width = result.shape
+    lines = _along(frame, shift[0] + corner[0], height)
+    moved = _along(np.ascontiguousarray(lines.T), shift[1] + corner[1], width).T
+    rows, columns = (
+        _inside(size, have, move + start)
+        for size, have, move, start in zip(result.shape, frame.shape, shift, corner, strict=True)
+    )
     result[rows, columns] = moved[rows, columns]
     return result
 
 
-def _inside(size: int, shift: float) -> slice:
-    """Return the places whose moved place is in 0..size - 1."""
-    return slice(min(size, max(0, math.ceil(-shift))), max(0, min(size, math.floor(size - 1 - shift) + 1)))
+def _inside(size: int, have: int, shift: float) -> slice:
+    """Return the places 0..size - 1 whose moved place is in 0..have - 1."""
+    return slice(min(size, max(0, math.ceil(-shift))), max(0, min(size, math.floor(have - 1 - shift) + 1)))
 
 
-def _along(frame: Array, shift: float) -> Array:
-    """Move along the first axis; border pixels go on outside."""
+def _along(frame: Array, shift: float, size: int) -> Array:
+    """Take `size` lines along the first axis, moved; border lines go on outside."""
     whole = math.floor(shift)
-    weights, size = taps(shift - whole), frame.shape[0]
-    lines = frame[np.minimum(np.maximum(np.arange(-1, size + 2) + whole, 0), size - 1)]
+    weights = taps(shift - whole)
+    lines = frame[np.minimum(np.maximum(np.arange(-1, size + 2) + whole, 0), frame.shape[0] - 1)]
     if shift == whole:
         return lines[1 : size + 1]
     result: Array = weights[0] * lines[:size]
