@@ -1,10 +1,10 @@
-"""Run the float network on photographs and write the golden pictures; keep them in the cache."""
+"""Run the float network on photographs or what is made of them and write the golden samples; keep them in the cache."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from viewfinder import files, golden, photos
 from viewfinder.errors import BadArtifactError
 from viewfinder.export import fingerprint, weights
-from viewfinder.golden import Golden, GoldenPhoto
+from viewfinder.golden import Golden, GoldenPhoto, Sample
 from viewfinder.task import Task
 
 CACHE = "golden"
 Operator = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Maker = Callable[[str, NDArray[Any]], Iterable[Sample]]
+"""Name and pixels of a photograph to samples."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class GoldenRequest:
         weights: name of the task's weights, or a file.
         operator_name: what made the truth, "" for none.
         operator: ``[H, W, 3]`` in 0..1 to the same; None for no truth.
-        operator_source: hash of the operator's code, for the cache.
+        make: what makes samples of a photograph, with their truth, in place of the photograph and the operator.
+        operator_source: hash of the operator's or the maker's code, for the cache.
     """
 
     photos: tuple[Path, ...]
@@ -40,6 +43,7 @@ class GoldenRequest:
     operator_name: str = ""
     operator: Operator | None = None
     operator_source: str = ""
+    make: Maker | None = None
     use_cache: bool = True
     progress: Callable[[str], None] = field(default=lambda _line: None)
 
@@ -62,7 +66,7 @@ def _parts(task: Task, request: GoldenRequest) -> Mapping[str, Any]:
     """List everything that decides the golden pictures."""
     name, path = weights.locate(task, request.weights)
     return {
-        "task": [task.name, task.pipeline, dict(task.pipeline_options)],
+        "task": [task.name, task.pipeline, dict(task.pipeline_options), task.samples],
         "network": fingerprint.network(task, path, weights.build),
         "weights": name,
         "photos": [[photo.stem, files.sha256(photo)] for photo in request.photos],
@@ -73,19 +77,16 @@ def _parts(task: Task, request: GoldenRequest) -> Mapping[str, Any]:
 
 
 def _make(task: Task, request: GoldenRequest) -> Golden:
-    """Run the network, and the operator if there is one, on every photograph."""
+    """Run the network, and the operator if there is one, on every photograph or on the samples made of it."""
     from viewfinder.export.reference import Reference
 
     reference = Reference(task, request.weights)
     made = []
     for path in request.photos:
         request.progress(f"float reference of {path.name}")
-        pixels = photos.read(path).pixels
-        truth = None
-        if request.operator is not None:
-            white = np.float32(np.iinfo(pixels.dtype).max)
-            truth = request.operator(pixels.astype(np.float32) / white)
-        made.append(GoldenPhoto(path.stem, pixels, reference.enhance(pixels), truth))
+        for one in _samples(path, request):
+            expected = reference.enhance(one.pixels if one.burst is None else one.burst)
+            made.append(GoldenPhoto(one.name, one.pixels, expected, one.truth, one.burst, one.strata))
     return Golden(
         task=task.name,
         weights=reference.weights,
@@ -94,6 +95,17 @@ def _make(task: Task, request: GoldenRequest) -> Golden:
         photos=tuple(made),
         tools=fingerprint.versions(("torch", "numpy")),
     )
+
+
+def _samples(path: Path, request: GoldenRequest) -> Iterable[Sample]:
+    """Read a photograph; return it with the operator's truth, or what is made of it."""
+    pixels = photos.read(path).pixels
+    if request.make is not None:
+        return request.make(path.stem, pixels)
+    if request.operator is None:
+        return [Sample(path.stem, pixels)]
+    white = np.float32(np.iinfo(pixels.dtype).max)
+    return [Sample(path.stem, pixels, request.operator(pixels.astype(np.float32) / white))]
 
 
 def _serve(entry: Path, path: Path) -> bool:

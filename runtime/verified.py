@@ -193,7 +193,7 @@ def _photograph(photo: GoldenPhoto, place: int, folder: Path, side: int) -> dict
     stem = f"photograph.{place:02d}-{panels.slug(photo.name)}"
     height, width = photo.pixels.shape[:2]
     source = photo.pixels.astype(np.float32) / np.float32(np.iinfo(photo.pixels.dtype).max)
-    kinds = {"input": source, "float": photo.expected, "truth": photo.truth}
+    kinds = {"input": source, "average": photo.average, "float": photo.expected, "truth": photo.truth}
     share = min(1.0, side / max(height, width))
     return {
         "name": photo.name,

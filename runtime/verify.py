@@ -39,8 +39,8 @@ class Engine(Protocol):
 class Runner(Protocol):
     """What verify needs of a pipeline that is open."""
 
-    def enhance(self, pixels: Picture) -> Picture:
-        """Take ``[H, W, 3]`` in 0..1 to the same, clipped and not rounded to 8 bit."""
+    def enhance(self, given: Any) -> Picture:
+        """Take ``[H, W, 3]`` in 0..1, or a burst, to ``[H, W, 3]`` in 0..1, clipped and not rounded to 8 bit."""
 
 
 Opener = Callable[[Artifact, Any, int], Runner]
@@ -143,7 +143,7 @@ def _origin(artifact: Artifact, golden: Golden) -> dict[str, Any]:
     delegated = [graph.notes["not_delegated"] for graph in artifact.graphs if "not_delegated" in graph.notes]
     left = {"fallback_ops": sum(sum(one.values()) for one in delegated)} if delegated else {}
     return {
-        "pixels_sha256": {photo.name: _of_pixels(photo.pixels) for photo in golden.photos},
+        "pixels_sha256": {photo.name: _of_pixels(photo.source) for photo in golden.photos},
         "recipe_sha256": _short_hash(json.dumps(dict(artifact.recipe), sort_keys=True).encode()),
         "parameters_sha256": _short_hash(json.dumps(dict(artifact.parameters), sort_keys=True).encode()),
         "made_with": dict(artifact.tools),
@@ -161,9 +161,9 @@ def _short_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def strata_of(golden: Golden) -> dict[str, str]:
-    """Map every golden photograph to its stratum."""
-    return {photo.name: strata.of(photo.pixels) for photo in golden.photos}
+def strata_of(golden: Golden) -> dict[str, str | list[str]]:
+    """Map every golden photograph to its stratum, every synthetic sample to its several."""
+    return {photo.name: list(photo.strata) or strata.of(photo.pixels) for photo in golden.photos}
 
 
 @dataclass(frozen=True)
@@ -177,9 +177,8 @@ class _Row:
 
 def _measure(runner: Runner, photo: GoldenPhoto, watch: Watcher | None) -> _Row:
     """Run one photograph and compute every metric; a pipeline may stop at a NaN, with the code ``not-finite``."""
-    scale = np.float32(np.iinfo(photo.pixels.dtype).max)
     try:
-        output = runner.enhance(photo.pixels.astype(np.float32) / scale)
+        output = runner.enhance(photo.feed)
     except CheckFailedError as error:
         if error.code != "not-finite":
             raise
@@ -200,7 +199,7 @@ def _measure(runner: Runner, photo: GoldenPhoto, watch: Watcher | None) -> _Row:
     return _Row(photo.name, 0, values)
 
 
-def _collect(rows: Sequence[_Row], evidence: Evidence, kinds: Mapping[str, str]) -> list[Measurement]:
+def _collect(rows: Sequence[_Row], evidence: Evidence, kinds: strata.Strata) -> list[Measurement]:
     """Join the numbers of all photographs: the mean and the worst of each quantity, and the means of the strata."""
     counts = {row.photo: float(row.not_finite) for row in rows}
     what = "NaN and infinite values in the output, sum over all photographs; 1 where the pipeline stopped at the first"

@@ -99,14 +99,18 @@ def enhance(task: Task, network: Any, pixels: NDArray[Any]) -> NDArray[np.float3
     """
     tile = _tile(task)
     halo = _halo(task, network, tile)
-    core = [side - 2 * halo for side in tile]
+    core, channels = [side - 2 * halo for side in tile], task.inputs[0].shape[1]
     sides = [
         part * min(-(-size // part), max(1, _REFERENCE_SIDE // part))
         for part, size in zip(core, pixels.shape[:2], strict=True)
     ]
     bands = [
         np.concatenate(
-            [_core(network, pixels, (top, left), (*sides, halo)) for left in range(0, pixels.shape[1], sides[1])], 1
+            [
+                _core(network, pixels, (top, left), (*sides, halo, channels))
+                for left in range(0, pixels.shape[1], sides[1])
+            ],
+            1,
         )
         for top in range(0, pixels.shape[0], sides[0])
     ]
@@ -117,19 +121,29 @@ def enhance(task: Task, network: Any, pixels: NDArray[Any]) -> NDArray[np.float3
 
 
 def _core(network: Any, pixels: NDArray[Any], corner: tuple[int, int], size: tuple[int, ...]) -> NDArray[np.float32]:
-    """Enhance a tile with its halo and cut the halo off; `size` is (height, width, halo)."""
-    height, width, halo = size
-    rows = _mirrored(corner[0] - halo, height + 2 * halo, pixels.shape[0])
-    columns = _mirrored(corner[1] - halo, width + 2 * halo, pixels.shape[1])
+    """Enhance a tile with its halo and cut the halo off; `size` is (height, width, halo, channels)."""
+    height, width, halo, channels = size
+    rows = mirrored(corner[0] - halo, height + 2 * halo, pixels.shape[0])
+    columns = mirrored(corner[1] - halo, width + 2 * halo, pixels.shape[1])
     shown = pixels[rows[:, None], columns].astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-    with torch.no_grad():
-        result = network(torch.from_numpy(shown).permute(2, 0, 1)[None].contiguous())[0].permute(1, 2, 0).numpy()
+    result = _planewise(network, torch.from_numpy(shown).permute(2, 0, 1)[None].contiguous(), channels)
     cut_off = halo * (result.shape[0] // (height + 2 * halo))
     core: NDArray[np.float32] = result[cut_off : result.shape[0] - cut_off, cut_off : result.shape[1] - cut_off]
     return core
 
 
-def _mirrored(first: int, count: int, size: int) -> NDArray[np.intp]:
+def _planewise(network: Any, picture: Tensor, channels: int) -> NDArray[np.float32]:
+    """Run ``[1, 3, H, W]``, through a network of one channel each plane alone; return ``[s * H, s * W, 3]``."""
+    with torch.no_grad():
+        if channels != 1:
+            result = network(picture)[0]
+        else:
+            result = torch.cat([network(plane)[0] for plane in picture.split(1, 1)])
+    found: NDArray[np.float32] = result.permute(1, 2, 0).numpy()
+    return found
+
+
+def mirrored(first: int, count: int, size: int) -> NDArray[np.intp]:
     """Return `count` indices from `first` on, mirrored into the picture as often as it takes."""
     period = max(1, 2 * (size - 1))
     folded = np.arange(first, first + count) % period

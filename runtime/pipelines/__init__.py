@@ -36,13 +36,18 @@ def open(artifact: Artifact, engine: str | Engine, threads: int = 1) -> PhotoRun
         engine: from `viewfinder.runtime.engines.load`, or its name.
         threads: strips or tiles computed side by side where the engine can, else threads inside each graph.
     """
-    return PhotoRunner(open_rows(artifact, engine, threads))
+    return _runner(artifact, _loaded(artifact, engine, threads))
 
 
 def open_rows(artifact: Artifact, engine: str | Engine, threads: int = 1) -> Rows:
     """Do the same without what makes whole photographs of rows."""
+    return _rows(artifact, _loaded(artifact, engine, threads))
+
+
+def _loaded(artifact: Artifact, engine: str | Engine, threads: int) -> dict[str, Graph]:
+    """Load every graph."""
     loaded = engines.load(engine) if isinstance(engine, str) else engine
-    return _rows(artifact, {graph.name: open_graph(artifact, graph, loaded, threads) for graph in artifact.graphs})
+    return {graph.name: open_graph(artifact, graph, loaded, threads) for graph in artifact.graphs}
 
 
 def open_graph(artifact: Artifact, graph: GraphFile, engine: Engine, threads: int = 1) -> Graph:
@@ -55,7 +60,14 @@ def open_graph(artifact: Artifact, graph: GraphFile, engine: Engine, threads: in
 
 def assemble(artifact: Artifact, graphs: Mapping[str, Graph]) -> PhotoRunner:
     """Join loaded graphs as the artifact's pipeline says."""
-    return PhotoRunner(_rows(artifact, graphs))
+    return _runner(artifact, graphs)
+
+
+def _runner(artifact: Artifact, graphs: Mapping[str, Graph]) -> PhotoRunner:
+    """Make what runs photographs; or, where the pipeline has its own, what runs bursts."""
+    own = getattr(_module(artifact), "runner", None)
+    made: PhotoRunner = PhotoRunner(_rows(artifact, graphs)) if own is None else own(artifact, graphs)
+    return made
 
 
 def _rows(artifact: Artifact, graphs: Mapping[str, Graph]) -> Rows:

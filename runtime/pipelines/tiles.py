@@ -1,9 +1,10 @@
 """Any network from picture to picture, as one graph of fixed size, run on overlapping tiles.
 
-Each tile is surrounded by a halo that the network sees and whose result is thrown away, so with a halo at least as
-wide as the network looks, no seam remains: the result equals that of the network on the whole picture extended by
-`halo` mirrored pixels (the pixel at the border is not repeated). Pictures smaller than a tile are mirrored until they
-fill it. A network with strides needs tile - 2 * halo to be a multiple of them.
+A network of one channel gets the three of a picture one after another. Each tile is surrounded by a halo that the
+network sees and whose result is thrown away, so with a halo at least as wide as the network looks, no seam remains: the
+result equals that of the network on the whole picture extended by `halo` mirrored pixels (the pixel at the border is
+not repeated). Pictures smaller than a tile are mirrored until they fill it. A network with strides needs
+tile - 2 * halo to be a multiple of them.
 """
 
 from __future__ import annotations
@@ -41,12 +42,13 @@ class TileRows:
         graph = parameters.graph(artifact, "model")
         self._model = graphs[graph.name]
         self._input, self._output = _only(artifact, graph)
-        self._tile = _tile(artifact)
+        self._tile = tile_of(artifact)
         self._halo = parameters.size(artifact, "halo", smallest=0)
         self.scale = parameters.size(artifact, "scale") if "scale" in artifact.parameters else 1
         if min(self._tile) <= 2 * self._halo:
             raise parameters.broken(artifact, f"tiles of {self._tile} are no larger than twice the halo {self._halo}")
         self._is_last = [spec.layout == "NHWC" for spec in (graph.inputs[0], graph.outputs[0])]
+        self._channels = graph.inputs[0].shape[3 if self._is_last[0] else 1]
 
     def __call__(self, pixels: Pixels | Array) -> Iterator[Array]:
         """Yield enhanced rows ``[n, scale * W, 3]``, a row of tiles at a time, in reused buffers."""
@@ -82,11 +84,19 @@ class TileRows:
         columns = mirrored(left - self._halo, self._tile[1], pixels.shape[1])
         shown = pixels[rows[:, None], columns]
         tile = shown.astype(np.float32) / np.float32(white(pixels))
-        tile = tile if self._is_last[0] else tile.transpose(2, 0, 1)
-        result: Array = np.asarray(runner({self._input: np.ascontiguousarray(tile[None])})[self._output][0])
-        result = result if self._is_last[1] else result.transpose(1, 2, 0)
+        if self._channels == 1:
+            planes = [self._infer(runner, tile[..., channel, None]) for channel in range(tile.shape[2])]
+            result = np.concatenate(planes, 2)
+        else:
+            result = self._infer(runner, tile)
         halo = self._halo * self.scale
         return result[halo : result.shape[0] - halo, halo : result.shape[1] - halo]
+
+    def _infer(self, runner: Graph, tile: Array) -> Array:
+        """Run the network on one tile ``[h, w, C]`` in 0..1, in the layouts that it takes and gives."""
+        tile = tile if self._is_last[0] else tile.transpose(2, 0, 1)
+        result: Array = np.asarray(runner({self._input: np.ascontiguousarray(tile[None])})[self._output][0])
+        return result if self._is_last[1] else result.transpose(1, 2, 0)
 
 
 def _only(artifact: Artifact, graph: GraphFile) -> tuple[str, str]:
@@ -96,7 +106,7 @@ def _only(artifact: Artifact, graph: GraphFile) -> tuple[str, str]:
     return graph.inputs[0].name, graph.outputs[0].name
 
 
-def _tile(artifact: Artifact) -> tuple[int, int]:
+def tile_of(artifact: Artifact) -> tuple[int, int]:
     """Return height and width of a tile."""
     tile = artifact.parameters.get("tile")
     if not isinstance(tile, list | tuple) or len(tile) != 2:
@@ -114,5 +124,5 @@ def rows(artifact: Artifact, graphs: Mapping[str, Graph]) -> Rows:
 def borders(artifact: Artifact, height: int, width: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the first row and the first column behind each border of tiles' cores, in pixels of the input."""
     halo = parameters.size(artifact, "halo", smallest=0)
-    rows, columns = (max(1, side - 2 * halo) for side in _tile(artifact))
+    rows, columns = (max(1, side - 2 * halo) for side in tile_of(artifact))
     return tuple(range(rows, height, rows)), tuple(range(columns, width, columns))

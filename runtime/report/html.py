@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from viewfinder import strata
 from viewfinder.measurement import Evidence, Measurement, Report, Verdict
 from viewfinder.runtime.metrics import METRICS
 from viewfinder.runtime.quantities import FINITE, quantities
@@ -148,7 +149,8 @@ def _worst_photographs(document: Document) -> list[Mapping[str, Any]]:
 def _photograph(document: Document, photo: Mapping[str, Any], pictures: Path) -> dict[str, Any]:
     """Collect one photograph: the frames to switch between, and the maps and crops by artifact."""
     name, own = photo["name"], photo["pictures"]
-    frames = [("Input", own.get("input")), ("PyTorch", own.get("float"))]
+    frames = [("Input" if "average" not in own else "Reference frame", own.get("input"))]
+    frames += [("Average", own.get("average")), ("PyTorch", own.get("float"))]
     artifacts = []
     for section in document.sections:
         drawn = section.pictures.get(name)
@@ -212,13 +214,13 @@ def _numbers(report: Report) -> dict[str, Any]:
     }
 
 
-def _strata(means: Sequence[Measurement], kinds: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+def _strata(means: Sequence[Measurement], kinds: strata.Strata) -> list[tuple[str, list[str]]]:
     """Collect the rows of the strata: ``exposure dark, 2 photographs`` and its means."""
     names = sorted({name for one in means for name in one.per_stratum})
-    counts = {name: list(kinds.values()).count(name) for name in names}
+    counts = strata.counts(kinds)
     return [
         (
-            f"{name.replace('=', ' ')}, mean of {counts[name]}",
+            f"{name.replace('=', ' ')}, mean of {counts.get(name, 0)}",
             [words.number(one.per_stratum.get(name), one.unit) for one in means],
         )
         for name in names

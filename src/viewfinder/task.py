@@ -75,6 +75,8 @@ class Task:
             whose ``build`` loads its own).
         operators: weights name to the name of the operator in ``train/operators`` that makes the truth.
         limits: bounds that every float artifact has to keep, on top of the built-in ones.
+        samples: module in ``train/samples`` that makes the golden samples from photographs: ``photographs`` (as they
+            are; an operator gives the truth), ``noisy`` (noise added, the photograph is the truth), ``bursts``.
         licence: of the network's code and weights, in words, for the artifact's metadata.
         parameter_count: what a test counts; None for a user's own model.
     """
@@ -90,6 +92,7 @@ class Task:
     paper: str = ""
     weights: Mapping[str, Path] = field(default_factory=dict)
     operators: Mapping[str, str] = field(default_factory=dict)
+    samples: str = "photographs"
     limits: tuple[Limit, ...] = ()
     licence: str = ""
     parameter_count: int | None = None

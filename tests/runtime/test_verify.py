@@ -13,6 +13,7 @@ from skimage import data
 
 from viewfinder.artifact import Artifact
 from viewfinder.errors import BadArtifactError, NotVerifiedError, UsageError
+from viewfinder.golden import GoldenPhoto
 from viewfinder.measurement import Evidence, Measurement, Report, Verdict
 from viewfinder.runtime.limits import gated, gates_for
 from viewfinder.runtime.verify import Setup, verify
@@ -22,20 +23,10 @@ Picture = np.ndarray
 
 
 @dataclass(frozen=True)
-class FakePhoto:
-    """Stand-in for a golden photograph."""
-
-    name: str
-    pixels: Picture
-    expected: Picture
-    truth: Picture | None = None
-
-
-@dataclass(frozen=True)
 class FakeGolden:
     """Stand-in for a golden file."""
 
-    photos: tuple[FakePhoto, ...]
+    photos: tuple[GoldenPhoto, ...]
     task: str = "invert"
     weights_sha256: str = "abc"
     sha256: str = "g" * 64
@@ -74,7 +65,7 @@ def golden() -> FakeGolden:
     photos = []
     for name, picture in pixels.items():
         expected = (1 - picture.astype(np.float32) / np.float32(255)).astype(np.float32)
-        photos.append(FakePhoto(name, picture, expected, np.clip(expected + np.float32(0.02), 0, 1)))
+        photos.append(GoldenPhoto(name, picture, expected, np.clip(expected + np.float32(0.02), 0, 1)))
     return FakeGolden(tuple(photos))
 
 
@@ -252,7 +243,7 @@ def test_each_stratum_has_its_own_mean() -> None:
         """Add an error where the inverted picture is bright, that is, to the dark photograph."""
         return picture + np.float32(0.01) * (picture.mean() > 0.6)
 
-    shots = tuple(FakePhoto(n, p, 1 - p.astype(np.float32) / 255) for n, p in (("night", dark), ("beach", bright)))
+    shots = tuple(GoldenPhoto(n, p, 1 - p.astype(np.float32) / 255) for n, p in (("night", dark), ("beach", bright)))
     report = run(FakeGolden(shots), spoil)
     psnr = named(report)["psnr_vs_float_db"]
     assert psnr.per_stratum["exposure=dark"] == pytest.approx(40, abs=0.1)

@@ -22,6 +22,7 @@ TASK = Task(
     inputs=(_kpn.FRAMES_SPEC, _kpn.DEVIATION_SPEC),
     outputs=_kpn.OUTPUTS,
     pipeline="burst",
+    samples="bursts",
     pipeline_options={"align": True},
     trainer="burst",
     paper=_kpn.PAPER,

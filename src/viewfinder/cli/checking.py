@@ -113,7 +113,33 @@ def limit(text: str) -> Limit:
     return Limit(metric, *numbers)
 
 
-RunPhotos = Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photographs, or folders of them.")]
+RunPhotos = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="PHOTO...",
+        help="Photographs, or folders of them; for a network that merges bursts, one folder of frames, raw file or "
+        ".npz for each burst.",
+    ),
+]
+Gain = Annotated[
+    float | None,
+    typer.Option(
+        "--gain", help="Of a burst: noise of a typical small sensor at this gain, 1 to 8.", show_default="the file's"
+    ),
+]
+ReadNoise = Annotated[
+    float | None,
+    typer.Option("--read-noise", help="Of a burst: read noise, deviation where white is 1.", show_default="the file's"),
+]
+ShotNoise = Annotated[
+    float | None,
+    typer.Option(
+        "--shot-noise", help="Of a burst: root of the noise variance per light, white 1.", show_default="the file's"
+    ),
+]
+EstimateNoise = Annotated[
+    bool, typer.Option("--estimate-noise", help="Measure the noise of bursts whose files do not say it.")
+]
 RunOutput = Annotated[
     Path,
     typer.Option("--output", "-o", metavar="PATH", help="A folder, which mirrors folders; or a file, for one photo."),
@@ -136,12 +162,28 @@ def run(
     threads: Threads = 1,
     overwrite: Overwrite = False,
     skip_existing: SkipExisting = False,
+    gain: Gain = None,
+    read_noise: ReadNoise = None,
+    shot_noise: ShotNoise = None,
+    estimate_noise: EstimateNoise = False,
 ) -> Outcome:
-    """Run photographs through a model at full resolution."""
+    """Run photographs or bursts through a model at full resolution."""
     from viewfinder.verbs import run as verbs
 
     request = verbs.RunRequest(
-        model, tuple(photos), output, engine, weights, precision, threads, overwrite, skip_existing
+        model,
+        tuple(photos),
+        output,
+        engine,
+        weights,
+        precision,
+        threads,
+        overwrite,
+        skip_existing,
+        gain=gain,
+        read_noise=read_noise,
+        shot_noise=shot_noise,
+        estimate_noise=estimate_noise,
     )
     with Bar() as bar:
         ran = verbs.run(request, lambda step: bar.show(step.share, f"[{step.number}/{step.count}] {step.source.name}"))

@@ -16,6 +16,8 @@ from viewfinder.export.request import ExportRequest
 from viewfinder.task import Task
 
 Progress = Callable[[str], None]
+PHOTOGRAPHS = "photographs"
+"""`Task.samples` of networks that take a photograph as it is."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,14 @@ def write_golden(options: ExportOptions, path: Path, progress: Progress | None =
     listed = tuple(photos.find(list(options.photos))) if options.photos else tuple(demo.photos())
     _check_names(listed)
     name, operator, source = _operator(task, options.weights)
+    make, own_source = _maker(task, options.weights)
     request = golden_writer.GoldenRequest(
         photos=listed,
         weights=options.weights,
         operator_name=name,
         operator=operator,
-        operator_source=source,
+        operator_source=own_source or source,
+        make=make,
         use_cache=options.use_cache,
         progress=progress or _silent,
     )
@@ -151,6 +155,29 @@ def _operator(task: Task, weights: str | None) -> tuple[str, golden_writer.Opera
         return "", None, ""
     apply: golden_writer.Operator = importlib.import_module(f"viewfinder.train.operators.{module}").apply
     return name, apply, files.sha256(folder / f"{module}.py")
+
+
+def _maker(task: Task, weights: str | None) -> tuple[golden_writer.Maker | None, str]:
+    """Return what makes samples of photographs, with the hash of its source; None where photographs are the samples."""
+    if task.samples == PHOTOGRAPHS:
+        return None, ""
+    import importlib
+
+    from viewfinder import bursts
+    from viewfinder.train import samples
+
+    folder = Path(str(samples.__file__)).parent
+    known = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
+    if task.samples not in known:
+        raise UsageError(
+            f"{task.name} asks for samples {task.samples!r}, which nothing makes",
+            f"choose one of: {', '.join((PHOTOGRAPHS, *known))}",
+        )
+    module = importlib.import_module(f"viewfinder.train.samples.{task.samples}")
+    parts = [folder / f"{task.samples}.py", *sorted((folder.parent / "camera").glob("*.py"))]
+    parts += sorted(Path(str(bursts.__file__)).parent.glob("*.py"))  # they prepare the network's input
+    source = " ".join(files.sha256(path) for path in parts)
+    return (lambda name, pixels: module.make(name, pixels, weights or task.default_weights)), source
 
 
 def _check_names(listed: tuple[Path, ...]) -> None:

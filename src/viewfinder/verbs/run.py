@@ -1,9 +1,9 @@
-"""`viewfinder run`: photographs through a model, at full resolution."""
+"""`viewfinder run`: photographs or bursts through a model, at full resolution."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from viewfinder import photos
 from viewfinder.errors import CheckFailedError, UsageError, ViewfinderError
-from viewfinder.verbs import running
+from viewfinder.verbs import run_bursts, running
 from viewfinder.verbs.running import PhotoRunner, Ready
 from viewfinder.verbs.targets import Existing, Job, plan
 
@@ -22,7 +22,7 @@ class RunRequest:
 
     Attributes:
         model: a task's name, ``path/to/file.py:TASK``, or an artifact's folder.
-        photos: files and folders.
+        photos: files and folders; of a network that merges bursts, one for each burst.
         output: a folder, which mirrors the folders among `photos`; or a file, for a single photograph.
         engine: ``tflite``, ``onnx``, ``coreml``, ``executorch``, ``torch``, ...; None takes the artifact's, or tflite.
         weights: name of the task's weights; None takes the default.
@@ -30,6 +30,9 @@ class RunRequest:
         threads: of the engine.
         overwrite: replace results that exist, the photographs themselves included.
         skip_existing: leave photographs out whose result exists: goes on where a run was stopped.
+        gain, read_noise, shot_noise: of a burst, in place of what its files say: the noise of a sensor at this gain, or
+            its deviations where white is 1.
+        estimate_noise: measure the noise of bursts whose files do not say it.
     """
 
     model: str
@@ -41,11 +44,21 @@ class RunRequest:
     threads: int = 1
     overwrite: bool = False
     skip_existing: bool = False
+    gain: float | None = None
+    read_noise: float | None = None
+    shot_noise: float | None = None
+    estimate_noise: bool = False
 
     def __post_init__(self) -> None:
         """Refuse two answers to one question."""
         if self.overwrite and self.skip_existing:
             raise UsageError("--overwrite and --skip-existing exclude each other", "say one of them")
+        run_bursts.noise_of(self.gain, self.read_noise, self.shot_noise)
+
+    @property
+    def says_noise(self) -> bool:
+        """Tell whether anything was said of noise."""
+        return self.estimate_noise or any(one is not None for one in (self.gain, self.read_noise, self.shot_noise))
 
 
 @dataclass(frozen=True)
@@ -96,6 +109,7 @@ class RunResult:
 
 
 OnStep = Callable[[Step], None]
+RunOne = Callable[..., tuple[Done, Sequence[str]]]
 
 
 def run(request: RunRequest, progress: OnStep | None = None) -> RunResult:
@@ -108,13 +122,18 @@ def run(request: RunRequest, progress: OnStep | None = None) -> RunResult:
         UsageError: nothing to do, a result that would replace a file, a missing engine, or photographs that failed.
         CheckFailedError: the artifact gave NaN for every photograph that failed.
     """
-    jobs = plan(request.photos, request.output, Existing.of(request.overwrite, request.skip_existing))
+    bursts = run_bursts.takes_bursts(request.model)
+    if request.says_noise and not bursts:
+        raise UsageError(f"{request.model} takes photographs, and noise was said of bursts", "leave it out")
+    existing = Existing.of(request.overwrite, request.skip_existing)
+    jobs = run_bursts.jobs_of(request) if bursts else plan(request.photos, request.output, existing)
     done: list[Done] = []
     with running.ready(
         request.model, request.engine, running.Options(request.weights, request.precision, request.threads)
     ) as ready:
         try:
-            warnings = _run_all(jobs, ready.runner, done, progress or (lambda _: None))
+            one = partial(run_bursts.run_one, request=request) if bursts else _run_one
+            warnings = _run_all(jobs, partial(one, runner=ready.runner), done, progress or (lambda _: None))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"{len(done)} of {len(jobs)} photographs are done and complete; --skip-existing goes on with the others"
@@ -127,15 +146,17 @@ def _result(request: RunRequest, ready: Ready, done: list[Done], warnings: list[
     return RunResult(request.model, ready.engine, ready.evidence, ready.artifact_sha256, tuple(done), tuple(warnings))
 
 
-def _run_all(jobs: list[Job], runner: PhotoRunner, done: list[Done], progress: OnStep) -> list[str]:
-    """Run one photograph after the other; add to `done` as they are written and return warnings."""
+def _run_all(jobs: list[Job], run_one: RunOne, done: list[Done], progress: OnStep) -> list[str]:
+    """Run one photograph or burst after the other; add to `done` as they are written and return warnings."""
     failed: list[ViewfinderError] = []
     warnings: list[str] = []
     for number, job in enumerate(jobs, 1):
         on_share = partial(_tell, progress, Step(job.source, number, len(jobs), 0.0))
         on_share(0.0)
         try:
-            done.append(_run_one(job, runner, warnings, on_share))
+            made, notes = run_one(job, on_share=on_share)
+            done.append(made)
+            warnings += notes
         except ViewfinderError as error:
             if error.code == "cannot-write":
                 raise
@@ -150,11 +171,10 @@ def _tell(progress: OnStep, step: Step, share: float) -> None:
     progress(replace(step, share_of_photo=share))
 
 
-def _run_one(job: Job, runner: PhotoRunner, warnings: list[str], on_share: Callable[[float], None]) -> Done:
-    """Read, process and write one photograph."""
+def _run_one(job: Job, runner: PhotoRunner, on_share: Callable[[float], None]) -> tuple[Done, Sequence[str]]:
+    """Read, process and write one photograph; return it with what could not be kept."""
     begin = time.perf_counter()
     photo = photos.read(job.source)
-    warnings += photo.notes
     try:
         pixels = runner.process(photo.pixels, on_share)
     except CheckFailedError as error:
@@ -164,7 +184,8 @@ def _run_one(job: Job, runner: PhotoRunner, warnings: list[str], on_share: Calla
         scale = pixels.shape[0] // alpha.shape[0]
         alpha = alpha.repeat(scale, 0).repeat(scale, 1)
     photos.write(job.target, replace(photo, pixels=pixels, alpha=alpha))
-    return Done(job.source, job.target, pixels.shape[1], pixels.shape[0], time.perf_counter() - begin)
+    done = Done(job.source, job.target, pixels.shape[1], pixels.shape[0], time.perf_counter() - begin)
+    return done, photo.notes
 
 
 def _failure(failed: list[ViewfinderError], count: int) -> ViewfinderError:

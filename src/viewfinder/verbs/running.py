@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from viewfinder import artifact, models
 from viewfinder.artifact import MANIFEST, Artifact
@@ -51,7 +51,8 @@ class Options:
 class Ready:
     """A model that is loaded, and what it runs in."""
 
-    runner: PhotoRunner
+    runner: Any
+    """A `PhotoRunner`; of a network that merges bursts, something with ``merge(frames, on_progress)``."""
     engine: str
     evidence: str
     artifact_sha256: str = ""
@@ -160,10 +161,12 @@ def _torch(model: str, options: Options) -> Ready:
         raise UsageError(f"torch runs {model} in float, not in {options.precision}", "leave --precision out")
     task = models.load(model)
     try:
-        from viewfinder.export.reference import Reference
+        from viewfinder.export import reference as reference_module
 
-        reference = Reference(task, options.weights)
+        reference = reference_module.Reference(task, options.weights)
     except ImportError as error:
         raise _missing(model, error) from error
+    if task.pipeline == reference_module.BURST:
+        return Ready(reference, TORCH, str(Evidence.MEASURED))
     rows = _ReferenceRows(reference.enhance, int(task.pipeline_options.get("scale", 1)))
     return Ready(pipelines.PhotoRunner(rows), TORCH, str(Evidence.MEASURED))

@@ -49,7 +49,16 @@ def plan(sources: Sequence[Path], output: Path, existing: Existing = Existing.RE
         raise UsageError(f"{output} is a file, and the results need a folder", "name a folder with -o")
     else:
         jobs = [job for source in sources for job in _into_folder(source, output)]
-    _refuse_bad_suffixes(jobs)
+    return settled(jobs, existing)
+
+
+def settled(jobs: list[Job], existing: Existing, suffixes: Sequence[str] = SUFFIXES) -> list[Job]:
+    """Refuse results that cannot be written or would collide; leave out those that exist, or refuse to replace them.
+
+    Raises:
+        UsageError: two results of one name, a suffix other than `suffixes`, or a result that exists.
+    """
+    _refuse_bad_suffixes(jobs, suffixes)
     _refuse_collisions(jobs)
     if existing is Existing.SKIP:
         return [job for job in jobs if not job.target.exists()]
@@ -70,11 +79,11 @@ def _into_folder(source: Path, output: Path) -> list[Job]:
     return [Job(photo, output / photo.relative_to(base)) for photo in found]
 
 
-def _refuse_bad_suffixes(jobs: Sequence[Job]) -> None:
+def _refuse_bad_suffixes(jobs: Sequence[Job], suffixes: Sequence[str]) -> None:
     """Refuse names whose format is unknown, before an hour of work ends with one."""
     for job in jobs:
-        if job.target.suffix.lower() not in SUFFIXES:
-            raise UsageError(f"{job.target} has no suffix of a picture", f"name it with one of {', '.join(SUFFIXES)}")
+        if job.target.suffix.lower() not in suffixes:
+            raise UsageError(f"{job.target} has no suffix of a picture", f"name it with one of {', '.join(suffixes)}")
 
 
 def _refuse_collisions(jobs: Sequence[Job]) -> None:

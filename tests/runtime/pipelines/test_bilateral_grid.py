@@ -159,7 +159,7 @@ def test_a_manifest_without_its_graphs_is_refused():
 def test_a_pipeline_name_is_looked_up_not_imported():
     """A manifest cannot make the tool import a module of its choice."""
     artifact = replace(fake.artifact(), pipeline="runner")
-    with pytest.raises(BadArtifactError, match="known are bilateral_grid, tiles"):
+    with pytest.raises(BadArtifactError, match="known are bilateral_grid, burst, tiles"):
         pipelines.open(artifact, fake.FakeEngine(artifact))
 
 
