@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from viewfinder import light
+
 Array = NDArray[np.float32]
 
 GAMMA = 2.2
-_TOE, _SLOPE = 0.0031308, 12.92
-"""Where sRGB's straight toe ends in linear light, and its slope (IEC 61966-2-1)."""
 
 
 def srgb_curve(linear: Array) -> Array:
@@ -18,18 +18,12 @@ def srgb_curve(linear: Array) -> Array:
     ``12.92 x`` up to 0.0031308, ``1.055 x^(1/2.4) - 0.055`` above (IEC 61966-2-1). The burst benchmark is measured
     after this curve (Mildenhall et al. 2018).
     """
-    x = np.clip(np.asarray(linear, np.float32), 0, 1)
-    bent = np.float32(1.055) * np.maximum(x, _TOE) ** np.float32(1 / 2.4) - np.float32(0.055)
-    result: Array = np.where(x <= _TOE, np.float32(_SLOPE) * x, bent)
-    return result
+    return light.to_display(linear)
 
 
 def inverse_srgb_curve(encoded: Array) -> Array:
     """Return the linear light of display values; the inverse of `srgb_curve`, 0..1 to 0..1, clipped first."""
-    y = np.clip(np.asarray(encoded, np.float32), 0, 1)
-    bent = ((y + np.float32(0.055)) / np.float32(1.055)) ** np.float32(2.4)
-    result: Array = np.where(y <= _SLOPE * _TOE, y / np.float32(_SLOPE), bent)
-    return result
+    return light.to_linear(np.clip(np.asarray(encoded, np.float32), 0, 1))
 
 
 def gamma_expand(encoded: Array) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from viewfinder import raw
 from viewfinder.train.camera import mosaic, tone
 from viewfinder.train.camera.colours import CameraColours, apply_gains, apply_matrix, invert_gains
 
@@ -41,8 +42,10 @@ def unprocess(image: Array, colours: CameraColours) -> Array:
 def process(planes: Array, colours: CameraColours) -> Array:
     """Develop raw planes ``[h, w, 4]`` for loss and metric: white balance, demosaic, matrix, gamma; ``[2 h, 2 w, 3]``.
 
+    Demosaicking is bilinear (`viewfinder.raw.demosaic`), as in the paper; no method for pictures.
+
     The paper's loss leaves out the brightness gain and the tone curve (Brooks et al. 2019); so does this.
     """
     gains = np.array([colours.red_gain, 1, 1, colours.blue_gain], np.float32)
-    image = mosaic.demosaic(np.clip(planes * gains, 0, 1))
+    image = raw.demosaic(np.clip(planes * gains, 0, 1))
     return tone.gamma_compress(np.clip(apply_matrix(image, np.linalg.inv(colours.matrix)), 0, 1))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from viewfinder import raw
 from viewfinder.train.camera import colours, mosaic, unprocess
 from viewfinder.train.camera.colours import CameraColours
 
@@ -71,7 +72,7 @@ def test_demosaicking_keeps_what_was_measured_and_interpolates_ramps():
     """Measured samples stay; a linear ramp comes back exactly away from the border."""
     rows, columns = np.mgrid[0:12, 0:16].astype(np.float32)
     ramp = np.stack([rows + 2 * columns, 3 * rows - columns, 5 - rows], -1)
-    again = mosaic.demosaic(mosaic.mosaic(ramp))
+    again = raw.demosaic(mosaic.mosaic(ramp))
     assert np.array_equal(mosaic.mosaic(again), mosaic.mosaic(ramp))
     assert np.abs(again - ramp)[2:-2, 2:-2].max() < 1e-5
 
