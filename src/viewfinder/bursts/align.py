@@ -7,14 +7,17 @@ parabola. What tiles say is believed only where noise cannot have said it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from viewfinder.bursts import warp as _warp
 from viewfinder.bursts.burst import NoiseLevel
-from viewfinder.bursts.tiles import Grid, Minima, differences, minima, whole_offset
+from viewfinder.bursts.motion import Motion
+from viewfinder.bursts.tiles import Grid, Minima, cut, differences, minima, whole_offset
+
+__all__ = ["Motion", "aligned", "shifts", "warp"]
 
 Array = NDArray[np.float32]
 Vector = NDArray[np.float64]
@@ -31,82 +34,18 @@ MOST_PIXELS = 3_200_000
 SMALLEST_REACH = 17
 """Pixels that a small frame may have moved: the paper's bursts move by 16."""
 
-TILE, SMALL_TILE, REACH, LOCAL_REACH = 64, 32, 2, 4
+TILE, SMALL_TILE, REACH, LOCAL_REACH = 64, 32, 2, 12
 """Pixels: sides of tiles, and how far around their expected places they are looked for."""
 
 SIGNIFICANCE, SMALLEST_TURN, FEWEST_TILES = 7.0, 0.15, 12
 """A turn or zoom counts from seven deviations of its estimate, this many pixels at the corners, and so many tiles."""
 
-LOCAL_FALL, LOCAL_EXCESS, SMALLEST_MOVE = 0.6, 2.0, 0.75
+LOCAL_FALL, LOCAL_EXCESS, SMALLEST_MOVE, MOST_LOCAL = 0.6, 2.0, 0.75, 512
 """A tile moves by itself where its difference is twice that of noise, and falls to less than 60 % elsewhere: at least
-0.75 pixels away, because expected places are rounded."""
+0.75 pixels away, because expected places are rounded. Of more than 512 tiles, those that fit worst are looked for."""
 
 BAND = 256
 """Rows that a deforming warp does at a time."""
-
-
-@dataclass(frozen=True)
-class Motion:
-    """Where a frame shows what the reference shows: pixel p of the reference lies at ``p + shift(p)``.
-
-    Attributes:
-        centre: row and column that turn and zoom leave alone.
-        shift: rows and columns, at the centre.
-        zoom: share by which distances from the centre grow.
-        turn: radians, small.
-        local: further shifts ``[rows, columns, 2]`` at the middles of tiles, or None.
-        tops: rows of the tiles' middles.
-        lefts: columns of the tiles' middles.
-    """
-
-    centre: tuple[float, float]
-    shift: tuple[float, float] = (0.0, 0.0)
-    zoom: float = 0.0
-    turn: float = 0.0
-    local: Array | None = None
-    tops: tuple[float, ...] = ()
-    lefts: tuple[float, ...] = ()
-
-    @property
-    def is_shift(self) -> bool:
-        """Whether the whole frame moved alike."""
-        return self.local is None and self.zoom == self.turn == 0
-
-    def at(self, rows: Vector, columns: Vector) -> Vector:
-        """Return the shifts of places, ``[..., 2]``; tiles are joined bilinearly."""
-        y, x = rows - self.centre[0], columns - self.centre[1]
-        found = np.stack(
-            [self.shift[0] + self.zoom * y + self.turn * x, self.shift[1] + self.zoom * x - self.turn * y], -1
-        )
-        if self.local is not None:
-            found += _between(self.local, _share(rows, self.tops), _share(columns, self.lefts))
-        result: Vector = found
-        return result
-
-    def scaled(self, factor: float) -> Motion:
-        """Return the same motion of pictures `factor` times as large."""
-        middle = tuple((place + 0.5) * factor - 0.5 for place in self.centre)
-        local = None if self.local is None else self.local * np.float32(factor)
-        tops, lefts = (tuple((place + 0.5) * factor - 0.5 for place in places) for places in (self.tops, self.lefts))
-        shift = (self.shift[0] * factor, self.shift[1] * factor)
-        return Motion((middle[0], middle[1]), shift, self.zoom, self.turn, local, tops, lefts)
-
-
-def _share(places: Vector, known: tuple[float, ...]) -> Vector:
-    """Return places as fractional numbers of the known ones, which go on outside."""
-    return np.interp(places, known, np.arange(len(known), dtype=np.float64))
-
-
-def _between(local: Array, rows: Vector, columns: Vector) -> Vector:
-    """Read ``[rows, columns, 2]`` bilinearly."""
-    top = np.minimum(rows.astype(np.int64), local.shape[0] - 1)
-    left = np.minimum(columns.astype(np.int64), local.shape[1] - 1)
-    below, right = np.minimum(top + 1, local.shape[0] - 1), np.minimum(left + 1, local.shape[1] - 1)
-    down, across = (rows - top)[..., None], (columns - left)[..., None]
-    upper = local[top, left] * (1 - across) + local[top, right] * across
-    lower = local[below, left] * (1 - across) + local[below, right] * across
-    result: Vector = upper * (1 - down) + lower * down
-    return result
 
 
 def shifts(frames: Array, noise: NoiseLevel) -> list[Motion]:
@@ -219,7 +158,7 @@ def _refined(reference: Array, frame: Array, motion: Motion) -> Motion:
     grid = Grid.over(reference.shape, SMALL_TILE if min(reference.shape) < 2 * COARSEST_SIDE else TILE)
     for _ in range(3):
         offsets = np.rint(motion.at(*grid.centres.T)).astype(np.int64)
-        sums, pixels = differences(reference, frame, grid, offsets, REACH)
+        sums, pixels = differences((reference, frame), grid.corners, grid.side, offsets, REACH)
         if not motion.is_shift:
             break
         common = minima(sums.sum(0, keepdims=True) / np.maximum(pixels.sum(0, keepdims=True), 1))
@@ -278,20 +217,25 @@ def _robust_fit(equations: Vector, values: Vector, weights: Vector) -> tuple[Vec
 
 
 def _with_local(reference: Array, frame: Array, motion: Motion, floor: float) -> Motion:
-    """Add shifts of tiles that moved by themselves."""
+    """Add shifts of tiles that moved by themselves: only those that do not fit yet are looked for."""
     grid = Grid.over(reference.shape, SMALL_TILE)
-    expected = motion.at(*grid.centres.T)
+    laid = warp(frame, motion, reference)
+    unfit = cut(np.square(reference - laid), grid.corners, grid.side)[0].mean((1, 2))
+    chosen = np.argsort(unfit)[::-1][:MOST_LOCAL]
+    chosen = chosen[unfit[chosen] > LOCAL_EXCESS * floor]
+    if not len(chosen):
+        return motion
+    expected = motion.at(*grid.centres[chosen].T)
     offsets = np.rint(expected).astype(np.int64)
-    sums, pixels = differences(reference, frame, grid, offsets, LOCAL_REACH)
-    surfaces = sums / np.maximum(pixels, 1)
-    here = surfaces[:, LOCAL_REACH, LOCAL_REACH]
-    found = minima(surfaces)
-    moves = found.found & (here > LOCAL_EXCESS * floor) & (found.values < LOCAL_FALL * here)
+    sums, pixels = differences((reference, frame), grid.corners[chosen], grid.side, offsets, LOCAL_REACH)
+    found = minima(sums / np.maximum(pixels, 1))
     further = offsets + found.places - expected
-    moves &= (pixels.min((1, 2)) >= grid.side**2 / 2) & (np.abs(further).max(1) > SMALLEST_MOVE)
+    moves = found.found & (found.values < LOCAL_FALL * unfit[chosen]) & (np.abs(further).max(1) > SMALLEST_MOVE)
+    moves &= pixels.min((1, 2)) >= grid.side**2 / 2
     if not moves.any():
         return motion
-    local = np.where(moves[:, None], further, 0).astype(np.float32)
+    local = np.zeros((len(unfit), 2), np.float32)
+    local[chosen[moves]] = further[moves]
     middle = (grid.side - 1) / 2
     return replace(
         motion,

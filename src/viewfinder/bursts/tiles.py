@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 Places = NDArray[np.int64]
+Pictures = tuple[Array, Array]
 
 
 @dataclass(frozen=True)
@@ -54,22 +55,22 @@ def cut(picture: Array, corners: Places, side: int) -> tuple[Array, NDArray[np.b
     return picture[rows[:, :, None], columns[:, None, :]], inside[0][:, :, None] & inside[1][:, None, :]
 
 
-def differences(reference: Array, frame: Array, grid: Grid, offsets: Places, reach: int) -> tuple[Array, Array]:
-    """Return squared differences of every tile at all offsets within `reach` of its own.
+def differences(pictures: Pictures, corners: Places, side: int, offsets: Places, reach: int) -> tuple[Array, Array]:
+    """Return squared differences of tiles at all offsets within `reach` of their own.
 
     Args:
-        reference: ``[H, W]``.
-        frame: ``[H, W]``.
-        grid: tiles of the reference.
+        pictures: reference and frame, ``[H, W]``.
+        corners: ``[tiles, 2]``, in the reference.
+        side: of the tiles.
         offsets: ``[tiles, 2]``: where each tile is looked for in the frame.
         reach: pixels around it.
 
     Returns:
         sums of squared differences, and numbers of pixels inside the frame: ``[tiles, 2 reach + 1, 2 reach + 1]`` each.
     """
-    side, count = grid.side, 2 * reach + 1
-    mine = cut(reference, grid.corners, side)[0]
-    theirs, inside = cut(frame, grid.corners + offsets - reach, side + 2 * reach)
+    count = 2 * reach + 1
+    mine = cut(pictures[0], corners, side)[0]
+    theirs, inside = cut(pictures[1], corners + offsets - reach, side + 2 * reach)
     is_whole = bool(inside.all())
     sums = np.empty((len(mine), count, count), np.float32)
     pixels = np.full_like(sums, side * side)
