@@ -114,12 +114,14 @@ class Launch:
     """How the Python of a device is started from here; only devices that run artifacts have one.
 
     Attributes:
-        argv: the words before those of Python's own command line.
+        argv: the words before those of Python's own command line, or the whole start of a runner.
         environment: every variable that the first word's program sees; None hands on ours.
+        native: this is a runner, which needs no script and takes the same words behind it.
     """
 
     argv: tuple[str, ...]
     environment: Mapping[str, str] | None = None
+    native: bool = False
 
 
 class Device(Protocol):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.devices.loopback import board, sshd  # noqa: F401 fixtures of several folders
+from tests.devices.phones import phone, phone_server, phones, telephones  # noqa: F401 as above
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

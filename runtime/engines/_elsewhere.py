@@ -35,6 +35,10 @@ class Launch(Protocol):
     def environment(self) -> Mapping[str, str]:
         """Every variable that it sees."""
 
+    @property
+    def native(self) -> bool:
+        """Whether it is no Python but a runner that needs no script."""
+
 
 class Launcher(Protocol):
     """What an engine needs of a device."""
@@ -93,6 +97,11 @@ class Elsewhere:
         """Load a file on the device; see `viewfinder.runtime.engines.Engine.open`."""
         launch = self.launcher.python(self.counts)
         there = Interpreter(
-            tuple(launch.argv), launch.environment, f" on {self.launcher.name}", self.timeout_s, self.launcher.place
+            tuple(launch.argv),
+            launch.environment,
+            f" on {self.launcher.name}",
+            self.timeout_s,
+            self.launcher.place,
+            launch.native,
         )
         return open_in(there, MODULES[self.FORMAT][1], artifact_path, graph, threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import tempfile
 import threading
@@ -35,6 +36,7 @@ class Interpreter:
         where: for messages, as `` on arm64:cortex-a76``.
         timeout_s: for loading a file and for one run; None waits for ever.
         place: brings a file to where the interpreter sees it and returns its name there; None: it sees ours.
+        native: it is a runner that speaks as the script does, and does not get it.
     """
 
     argv: tuple[str, ...]
@@ -42,6 +44,7 @@ class Interpreter:
     where: str = ""
     timeout_s: float | None = None
     place: Callable[[Path], str] | None = None
+    native: bool = False
 
 
 def open_tflite(python: Path | None, module: str, path: Path, graph: GraphFile, threads: int) -> WorkerRunner:
@@ -68,7 +71,8 @@ def open_in(interpreter: Interpreter, module: str, path: Path, graph: GraphFile,
             if stream.read(8)[4:] != _IDENTIFIER:
                 raise damaged(path, "it is not a TFLite file")
     place = interpreter.place or str
-    words = [place(Path(_worker.__file__).resolve()), module, place(path.resolve()), str(threads)]
+    script = [] if interpreter.native else [place(Path(_worker.__file__).resolve())]
+    words = [*script, module, place(path.resolve()), str(threads)]
     return WorkerRunner(interpreter, words, path, graph)
 
 
@@ -77,8 +81,10 @@ class WorkerRunner:
 
     def __init__(self, interpreter: Interpreter, words: list[str], path: Path, graph: GraphFile) -> None:
         """Start the worker and wait until it has the file; it is gone when nobody refers to the runner."""
-        self._name = words[1].partition(".")[0].replace("_", "-") + interpreter.where
+        self._name = words[-3].partition(".")[0].replace("_", "-") + interpreter.where
         self._path, self._graph, self._timeout_s = path, graph, interpreter.timeout_s
+        # No element is longer; what answers may lie about shapes, and memory is taken before they are checked.
+        self._most_bytes = sum(8 * math.prod(spec.shape) for spec in graph.outputs)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 closed with the worker
         environment = None if interpreter.environment is None else dict(interpreter.environment)
         try:
@@ -171,7 +177,7 @@ class WorkerRunner:
     def _answer(self, step: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Read one message; an error, garbage or the worker's end becomes a sentence."""
         try:
-            message = _worker.receive(cast("Any", self._worker.stdout))
+            message = _worker.receive(cast("Any", self._worker.stdout), self._most_bytes)
         except (EOFError, ValueError, KeyError, TypeError, AttributeError, MemoryError):
             message = None
         if message is None:

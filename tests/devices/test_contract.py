@@ -1,4 +1,4 @@
-"""What every device promises, tested on each: this computer, the fake, the emulated ARM64 board, a board behind ssh."""
+"""What every device promises, tested on each: host, fake, emulated ARM64 board, a board behind ssh, a phone."""
 
 from __future__ import annotations
 
@@ -32,12 +32,15 @@ SCRIPT = [
         "fake",
         pytest.param("arm64:cortex-a76", marks=pytest.mark.arm64),
         pytest.param("ssh", marks=pytest.mark.ssh),
+        pytest.param("android", marks=pytest.mark.adb),
     ]
 )
 def device(request):
     """Give each device."""
     if request.param == "fake":
         return Fake(SCRIPT)
+    if request.param == "android":
+        return devices.load(f"android:{request.getfixturevalue('phone').serial}")
     if request.param == "ssh":
         return devices.load(request.getfixturevalue("board").name)
     if request.param.startswith("arm64"):

@@ -16,6 +16,7 @@ HEADS = {
     "qnn": "onnxruntime_qnn",
     "tensorflow": "tensorflow.lite.python.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
+    "vela": "ethosu.vela.vela",
 }
 
 
@@ -73,7 +74,7 @@ def test_qualcomms_licence_is_named():
 
 def test_names_are_the_lock_files():
     """Three toolchains so far; another name is refused."""
-    assert toolchains.names() == ["qnn", "tensorflow", "tflite-runtime"]
+    assert toolchains.names() == ["qnn", "tensorflow", "tflite-runtime", "vela", "ziglang"]
     for act in (
         toolchains.lock_file,
         toolchains.remove,

@@ -8,10 +8,11 @@ from typing import Any
 
 from viewfinder import devices
 from viewfinder.devices import Found, userland
+from viewfinder.devices.adb import payload
 from viewfinder.errors import UsageError
 
 Progress = Callable[[str], None]
-SETTABLE = ("arm64",)
+SETTABLE = ("android", "arm64")
 """Devices that are made and not found."""
 
 
@@ -46,7 +47,10 @@ def set_up(device: str, progress: Progress | None = None) -> SetUp:
         MissingToolError: a tool is missing, or packages cannot be fetched.
     """
     _known(device)
-    made = userland.install(progress or (lambda _line: None))
+    say = progress or (lambda _line: None)
+    if device.partition(":")[0] == "android":
+        return SetUp(device, str(payload.install(say)), "")
+    made = userland.install(say)
     return SetUp(device, str(made.folder), made.record["counting"])
 
 
@@ -57,7 +61,7 @@ def remove(device: str) -> int:
         UsageError: this device has nothing to remove.
     """
     _known(device)
-    return userland.remove()
+    return payload.remove() if device.partition(":")[0] == "android" else userland.remove()
 
 
 def _known(device: str) -> None:

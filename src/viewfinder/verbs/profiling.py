@@ -16,7 +16,7 @@ from viewfinder.runtime.profile import context, counts, latency
 from viewfinder.runtime.profile.feeds import first_feeds
 from viewfinder.runtime.profile.latency import Schedule
 from viewfinder.target import HOST, Target
-from viewfinder.verbs import on_device
+from viewfinder.verbs import benchmarked, on_device
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,17 +50,20 @@ def profiled(made: Artifact, job: Job, say: Progress) -> Profiled:
     device = on_device.runner(job.target)
     if problem := device.problem():
         raise NotVerifiedError(f"{device.name} cannot be used: {problem}")
-    if job.schedule.sustain_s and device.evidence is Evidence.EMULATED:
-        raise UsageError(f"{device.name} does not tire: it is emulated, and has no time", "leave --sustain out")
     engine, _ = host_engine(made)
     photo, feeds = _feeds(made, engine)
     with device.lock():
         facts = {"device": device.name, "target": str(job.target), "photograph": photo, **device.facts()}
         if hasattr(device, "profile_graph"):
             return str(job.target), facts, _timed_by_itself(made, device, feeds, job, say)
+        if benchmarked.uses_tool(device, made.format):
+            with benchmarked.watched(device) as state:
+                found = benchmarked.timed_by_tool(made, device, job, say)
+            return f"{benchmarked.TOOL}@{device.name}", facts | state, found
         way = _counted if device.evidence is Evidence.EMULATED else _timed_there
-        found = way(made, device, feeds, job, say)
-    return on_device.engine_on(device, made).NAME, facts, found
+        with benchmarked.watched(device) as state:
+            found = way(made, device, feeds, job, say)
+    return on_device.engine_on(device, made).NAME, facts | state, found
 
 
 def host_engine(made: Artifact) -> tuple[Engine, Path | None]:
