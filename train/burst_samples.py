@@ -85,7 +85,7 @@ def fitting_scales(photo: NDArray[np.uint8], size: tuple[int, int]) -> list[int]
         need = max(size) + 2 * MARGIN + 1
         raise UsageError(
             f"a photograph of {photo.shape[1]}x{photo.shape[0]} is too small for bursts of {size[1]}x{size[0]}",
-            f"give photographs of at least {need} pixels a side, or fewer --pixels",
+            f"give photographs of at least {need} pixels a side, or a smaller --crop",
         )
     return found
 
@@ -150,8 +150,17 @@ def _empty_outside(frames: Array, whole: NDArray[np.int64], rng: np.random.Gener
         frame[has[0], has[1]] = kept
 
 
+def floats(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Read a batch of `BurstSamples` as float32."""
+    return {name: value.view(torch.float32) if value.dtype == torch.int32 else value for name, value in batch.items()}
+
+
 class BurstSamples(Dataset[dict[str, Tensor]]):
-    """Random crops of random photographs; number `index` is the same in every run with the same seed."""
+    """Random crops of random photographs; number `index` is the same in every run with the same seed.
+
+    Their float32 numbers travel as int32 of the same bits (`floats` reads them): Fabric would round floating point
+    inputs to the precision of the layers, and light and truth need theirs.
+    """
 
     def __init__(self, pairs: Sequence[Pair], side: int, seed: int, length: int) -> None:
         """Keep the photographs (``Pair.image``), the side of the crops and the seed."""
@@ -173,15 +182,17 @@ class BurstSamples(Dataset[dict[str, Tensor]]):
         sample = {name: value if name == "noise" else value.flip(mirrored) for name, value in made.items()}
         if turn & 4:
             sample = {name: value if name == "noise" else value.mT for name, value in sample.items()}
-        return {**{name: value.contiguous() for name, value in sample.items()}, "index": torch.tensor(index)}
+        bits = {name: value.contiguous().view(torch.int32) for name, value in sample.items()}
+        return {**bits, "index": torch.tensor(index)}
 
 
 def validation_bursts(pairs: Sequence[Pair], most: int) -> list[BurstSample]:
     """Make one burst per gain of up to `most` photographs, the same at every call, as large as they allow."""
     made = []
-    for number, pair in enumerate(pairs[:most]):
-        room = [math.floor(have / 2) - 2 * MARGIN - 2 for have in pair.image.shape[:2]]
+    for number in range(min(most, len(pairs))):
+        photo = pairs[number].image
+        room = [math.floor(have / 2) - 2 * MARGIN - 2 for have in photo.shape[:2]]
         size = (min(128, room[0] // 16 * 16), min(192, room[1] // 16 * 16))
         for gain, level in noise.GAINS.items():
-            made.append(draw(pair.image, size, level, 2, np.random.default_rng([number, gain])))
+            made.append(draw(photo, size, level, 2, np.random.default_rng([number, gain])))
     return made

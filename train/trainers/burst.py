@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from viewfinder.errors import UsageError
-from viewfinder.train.burst_samples import BurstSample, BurstSamples, validation_bursts
+from viewfinder.train.burst_samples import BurstSample, BurstSamples, floats, validation_bursts
 from viewfinder.train.camera import tone
 from viewfinder.train.config import FitConfig
 from viewfinder.train.networks.kpn import FRAMES, KPN
@@ -46,6 +46,7 @@ class LiteTraining(nn.Module):
 
         Under bf16 only the layers are reduced: kernels are applied to light of full precision.
         """
+        batch = floats(batch)
         predicted = self.network.kernels(batch["frames"], batch["merged"], batch["noise"])
         with torch.autocast(predicted.device.type, enabled=False):
             made = _inner(self.network.encoded(predicted.float(), batch["merged"]), LITE_BORDER)
@@ -65,6 +66,7 @@ class PaperTraining(nn.Module):
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the loss and the mean squared error (after the curve, clipped) of a batch of `BurstSamples`."""
+        batch = floats(batch)
         frames = batch["frames"]
         known = () if self.network.blind else (batch["deviation"],)
         predicted = self.network.kernels(frames, *known)
@@ -120,8 +122,8 @@ class BurstRecipe:
         self.module: nn.Module = training.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def samples(self, length: int) -> BurstSamples:
-        """Return `length` aligned bursts; their side is the square root of ``pixels``, rounded to 16."""
-        side = max(1, round(self._config.pixels**0.5 / 16)) * 16
+        """Return `length` aligned bursts of ``crop`` pixels a side, rounded to 16."""
+        side = max(1, round(self._config.crop / 16)) * 16
         return BurstSamples(self._pairs, side, self._config.seed, length)
 
     def score(self) -> list[float]:
