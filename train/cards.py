@@ -19,6 +19,15 @@ SCHEMA_VERSION = 1
 
 METHODS = {
     "network": "this network",
+    "noisy": "picture with its noise",
+    "bm3d": "BM3D, told the noise",
+    "reference": "reference frame",
+    "average": "plain average",
+    "aligned": "aligned average",
+    "merge": "HDR+-style Wiener merge of aligned frames",
+    "nlm": "non-local means on the reference",
+    "bm3d_reference": "BM3D on the reference",
+    "bm3d_merge": "BM3D on the Wiener merge of aligned frames",
     "identity": "picture unchanged",
     "affine": "global 3x4 matrix, fitted on the training pairs",
     "affine_then_curve": "global matrix, then a curve per channel",
@@ -34,7 +43,7 @@ class Card:
     """Everything a user of weights has to know.
 
     Attributes:
-        model, weights, operator: names.
+        model, weights, operator: names; no operator means that the network removes noise.
         parameters: of the network as it is used.
         weights_sha256: of the safetensors file.
         sources: data sets with name, photographs, licence, credit.
@@ -42,6 +51,7 @@ class Card:
         scores: set name to method name to scores; the sets were neither trained on nor used to choose anything.
         held_out: evidence of that, one sentence per set.
         notes: further sentences.
+        definition: of the numbers.
     """
 
     model: str
@@ -54,15 +64,16 @@ class Card:
     scores: Mapping[str, Mapping[str, Scores]]
     held_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    definition: str = DEFINITION
 
     def to_dict(self) -> dict[str, Any]:
         """Return the card as JSON data."""
-        return {"schema_version": SCHEMA_VERSION, **asdict(self), "definition": DEFINITION}
+        return {"schema_version": SCHEMA_VERSION, **asdict(self)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Card:
         """Read a card that `to_dict` made."""
-        plain = {key: value for key, value in data.items() if key not in {"schema_version", "definition"}}
+        plain = {key: value for key, value in data.items() if key != "schema_version"}
         for name in ("sources", "held_out", "notes"):
             plain[name] = tuple(plain[name])
         plain["scores"] = {
@@ -101,7 +112,7 @@ def markdown(card: Card) -> str:
     lines = [
         f"# {card.model}, weights `{card.weights}`",
         "",
-        f"Imitates the operator `{card.operator}`; {card.parameters:,} parameters; sha256 `{card.weights_sha256}`.",
+        f"{_purpose(card)}; {card.parameters:,} parameters; sha256 `{card.weights_sha256}`.",
         "",
         "## Trained on",
         "",
@@ -120,11 +131,16 @@ def markdown(card: Card) -> str:
         "",
         *_table(card),
         "",
-        f"Mean / worst picture in dB. {DEFINITION}.",
+        f"Mean / worst picture in dB. {card.definition}.",
         "",
         *(f"- {sentence}" for sentence in (*card.held_out, *card.notes)),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _purpose(card: Card) -> str:
+    """Say what the network is for."""
+    return f"Imitates the operator `{card.operator}`" if card.operator else "Removes noise"
 
 
 def _measured(run: Mapping[str, Any]) -> str:

@@ -142,7 +142,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def _named_folders(words: Sequence[str]) -> dict[str, Path]:
+def named_folders(words: Sequence[str]) -> dict[str, Path]:
     """Read ``NAME=DIR`` words."""
     for word in words:
         if "=" not in word:
@@ -158,7 +158,7 @@ def main(words: Sequence[str] | None = None) -> int:
             given.weights,
             given.model,
             given.operator,
-            _named_folders(given.sets),
+            named_folders(given.sets),
             tuple(given.training),
             given.pairs,
             given.baselines and json.loads(given.baselines.read_text()),

@@ -13,6 +13,7 @@ from viewfinder.train.scores import measure
 
 WEIGHTS = Path(evaluate.SOURCES).parent
 CARDS = sorted(WEIGHTS.glob("*/*.card.json"))
+IMITATORS = [path for path in CARDS if cards.read(path).operator]
 BARS = {
     ("hdrnet-luma", "local-laplacian", "gb82"): 32.0,
     ("hdrnet-luma", "local-laplacian", "CBSD68"): 33.5,
@@ -39,7 +40,7 @@ def test_a_card_is_that_of_the_weights_beside_it(path):
     task = models.load(card.model)
     assert files.sha256(path.with_name(f"{card.weights}.safetensors")) == card.weights_sha256
     assert task.weights[card.weights] == path.with_name(f"{card.weights}.safetensors")
-    assert task.operators[card.weights] == card.operator
+    assert task.operators.get(card.weights, "") == card.operator
     assert task.parameter_count == card.parameters
 
 
@@ -65,7 +66,7 @@ def test_the_strong_operator_is_imitated_better_than_by_bilateral_upsampling(nam
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", CARDS, ids=named)
+@pytest.mark.parametrize("path", IMITATORS, ids=named)
 @pytest.mark.parametrize("name", SETS)
 def test_a_measurement_gives_what_the_card_says(path, name):
     """Every third photograph of the published set, measured again, has the PSNR of the card."""
