@@ -1,4 +1,4 @@
-"""The toolchain ``qnn`` of the user, for tests with the marker ``npu``, which are skipped without it."""
+"""Toolchains of the user, for tests with the marker ``npu``, which are skipped without them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import pytest
 from viewfinder.devices import toolchains
 
 # Read when this file is imported: every test gets a cache of its own.
-INSTALLED = Path(os.environ.get("VIEWFINDER_QNN") or toolchains.folder("qnn"))
+INSTALLED = {
+    name: Path(os.environ.get(f"VIEWFINDER_{name.upper()}") or toolchains.folder(name)) for name in ("qnn", "vela")
+}
 
 
-def lend(cache: Path) -> None:
-    """Show the toolchain in a test's own cache, or skip the test."""
-    (cache / "toolchains").mkdir(parents=True)
-    (cache / "toolchains" / "qnn").symlink_to(INSTALLED)
-    if not toolchains.installed("qnn"):
-        pytest.skip(toolchains.probe("qnn") or "")
+def lend(cache: Path, name: str = "qnn") -> None:
+    """Show a toolchain in a test's own cache, or skip the test."""
+    (cache / "toolchains").mkdir(parents=True, exist_ok=True)
+    (cache / "toolchains" / name).symlink_to(INSTALLED[name])
+    if not toolchains.installed(name):
+        pytest.skip(toolchains.probe(name) or "")

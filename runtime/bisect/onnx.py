@@ -38,7 +38,10 @@ class Recorded:
         try:
             model = onnx.load(path)
             self._flow = _Flow(model.graph)
-            shapes = _shapes(onnx.shape_inference.infer_shapes(model).graph)
+            inferred = onnx.shape_inference.infer_shapes(model).graph
+            shapes = _shapes(inferred)
+            self.shapes = {name: shapes[name] for name in _floats(inferred, onnx.TensorProto.FLOAT)}
+            """Of every float32 tensor whose shape is known."""
             known = {value.name for value in model.graph.output}
             wanted = dict.fromkeys(shown for shown in self._flow.shown.values() if shown not in known)
             model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
@@ -49,6 +52,8 @@ class Recorded:
         except Exception as error:  # protobuf's and the runtime's exceptions share no base class but this one
             raise damaged(path, error) from error
         self._inputs = [spec.name for spec in graph.inputs]
+        self.shown = self._flow.shown
+        """Tensor that an operator makes, to the one in which its value can be read as the next operator sees it."""
         self.ops = tuple(self._flow.op(node, place, shapes) for place, node in enumerate(self._flow.computing))
 
     def record(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, Array]:
@@ -56,7 +61,7 @@ class Recorded:
         names = list(dict.fromkeys(self._flow.shown.values()))
         values = dict(zip(names, self._session.run(names, {name: feeds[name] for name in self._inputs}), strict=True))
         return {
-            _plain(tensor): values[shown].astype(np.float32)
+            plain(tensor): values[shown].astype(np.float32)
             for tensor, shown in self._flow.shown.items()
             if values[shown].dtype in _FLOATS
         }
@@ -103,9 +108,9 @@ class _Flow:
 
     def op(self, node: Any, place: int, shapes: Mapping[str, tuple[int, ...]]) -> Op:
         """Describe an operator."""
-        inputs = tuple(_plain(source) for source in map(self._source, node.input) if source)
+        inputs = tuple(plain(source) for source in map(self._source, node.input) if source)
         made, name = node.output[0], node.name or f"{node.op_type} #{place}"
-        return Op(name, node.op_type, _plain(made), inputs, shapes.get(made, ()), self._weight(node))
+        return Op(name, node.op_type, plain(made), inputs, shapes.get(made, ()), self._weight(node))
 
     def _weight(self, node: Any) -> tuple[int, ...]:
         """Return the shape of an operator's weights; a matrix product's last axis is its output channels."""
@@ -118,7 +123,7 @@ class _Flow:
         return ()
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """Return a tensor's name without what the quantizer appends."""
     for ending in _ADDED:
         name = name.removesuffix(ending)
@@ -129,3 +134,9 @@ def _shapes(graph: Any) -> dict[str, tuple[int, ...]]:
     """Map tensors to shapes."""
     values = (*graph.input, *graph.value_info, *graph.output)
     return {value.name: tuple(int(axis.dim_value) for axis in value.type.tensor_type.shape.dim) for value in values}
+
+
+def _floats(graph: Any, float32: int) -> list[str]:
+    """List the tensors of type float32."""
+    values = (*graph.input, *graph.value_info, *graph.output)
+    return [value.name for value in values if value.type.tensor_type.elem_type == float32]

@@ -138,6 +138,8 @@ class Order:
         own, other: the float artifact and the one that is looked at.
         engine: runs float's pipeline, whose inputs both graphs are fed with.
         pictures: folder for the crops, or None.
+        recorders: shows the inner values of `other`'s graphs where they are to be computed, by the graph's name; None
+            records them in the format's own engine.
     """
 
     own: Artifact
@@ -145,6 +147,7 @@ class Order:
     engine: Engine
     limit_db: float = LIMIT_DB
     pictures: Path | None = None
+    recorders: Mapping[str, Recorder] | None = None
 
 
 def part(order: Order, golden: Golden, say: Callable[[str], None]) -> Parting:
@@ -155,7 +158,7 @@ def part(order: Order, golden: Golden, say: Callable[[str], None]) -> Parting:
         BadArtifactError: graphs with other inputs, or without a single tensor in common.
     """
     check(order.own, order.other)
-    sides = [_recorders(one) for one in (order.own, order.other)]
+    sides = [_recorders(order.own), order.recorders or _recorders(order.other)]
     pairs = {name: matching.pairs(sides[0][name].ops, sides[1][name].ops) for name in sides[0]}
     found = {name: [Compared(name, *pair) for pair in pairs[name]] for name in pairs}
     kept = crops.Kept()

@@ -150,10 +150,12 @@ class Npu(Onnx):
     """A file compiled for Qualcomm's NPU, in ONNX Runtime with Qualcomm's emulator and nothing else."""
 
     def _open(self, runtime: Any, module: str, path: str, options: Any) -> Any:
-        """Start a session in which nothing may run on the CPU."""
+        """Start a session in which nothing may run on the CPU, unless its file was compiled so."""
         qnn = importlib.import_module(module)
         runtime.register_execution_provider_library(qnn.EP_NAME, qnn.get_library_path())
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        options.add_session_config_entry(
+            "session.disable_cpu_ep_fallback", os.environ.get("VIEWFINDER_QNN_STRICT", "1")
+        )
         device = next(one for one in runtime.get_ep_devices() if one.ep_name == qnn.EP_NAME)
         options.add_provider_for_devices([device], {"backend_type": "htp"})
         return runtime.InferenceSession(path, options)

@@ -5,6 +5,7 @@ The processor is not the caller's choice: it is written in the binary, and has t
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from viewfinder.artifact import GraphFile
@@ -36,5 +37,7 @@ def open(artifact_path: Path, graph: GraphFile, threads: int, python: Path | Non
     """
     engines.require(engines.load(NAME, python))
     found = binary.require_for(artifact_path, graph.notes)
-    there = _process.Interpreter((str(python), "-I"), None, f" for {found.processor}", TIMEOUT_S)
+    # What runs on the CPU was allowed, and counted, when the file was compiled.
+    environment = {**os.environ, "VIEWFINDER_QNN_STRICT": "0"} if graph.notes.get("not_delegated") else None
+    there = _process.Interpreter((str(python), "-I"), environment, f" for {found.processor}", TIMEOUT_S)
     return _process.open_in(there, "onnxruntime_qnn", artifact_path, graph, threads)

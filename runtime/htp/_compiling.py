@@ -23,8 +23,9 @@ def options(ort: Any, order: dict[str, Any], *, fallback: bool) -> Any:
     chosen.log_severity_level = _WARNINGS
     chosen.intra_op_num_threads = chosen.inter_op_num_threads = 1
     chosen.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    if not fallback:
+    if not (fallback or order.get("fallback")):
         chosen.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    if not fallback:
         chosen.add_session_config_entry("ep.context_enable", "1")
         chosen.add_session_config_entry("ep.context_file_path", order["target"])
         chosen.add_session_config_entry("ep.context_embed_mode", "1")

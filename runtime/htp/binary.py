@@ -17,6 +17,7 @@ from viewfinder.errors import BadArtifactError
 COMPATIBILITY = "ep_compatibility_info.QNNExecutionProvider"
 _FACTS = re.compile(r"v2:\d+:(?P<sdk>[\d.]+):[\d.]+:(?P<arch>\d{1,3}):(?P<soc>\d{1,4})(:\d+)*")
 """Format version, backend, version of the SDK, of its library, architecture, number of the processor, further ones."""
+_COMPILED = "com.microsoft.EPContext"
 _AGAIN = "compile the ONNX artifact again with `viewfinder compile`"
 
 
@@ -43,8 +44,8 @@ class Binary:
         return known.name if known else f"soc_model {self.soc_model} (v{self.htp_arch})"
 
 
-def read(path: Path) -> Binary:
-    """Look into a compiled file.
+def read(path: Path, *, mixed: bool = False) -> Binary:
+    """Look into a compiled file; a `mixed` one may hold operators for the CPU between compiled pieces.
 
     Raises:
         BadArtifactError: it is no such file, holds other nodes too, or points to a file elsewhere.
@@ -55,7 +56,7 @@ def read(path: Path) -> Binary:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's exceptions share no base class but this one
         raise BadArtifactError(f"{path} is no ONNX file", _AGAIN) from error
-    node = _only_node(path, model)
+    node = _main_node(path, model, mixed=mixed)
     attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
     found = _FACTS.fullmatch(_compatibility(model))
     if found is None:
@@ -67,11 +68,13 @@ def read(path: Path) -> Binary:
     return Binary(found["sdk"], int(found["arch"]), int(found["soc"]), size)
 
 
-def _only_node(path: Path, model: Any) -> Any:
-    """Return the one compiled node of a model."""
+def _main_node(path: Path, model: Any, *, mixed: bool) -> Any:
+    """Return the one compiled node of a model; of a mixed one, the first, which holds the binary of all."""
     nodes = model.graph.node
     kinds = [f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in nodes]
-    if kinds != ["com.microsoft.EPContext"]:
+    if mixed and _COMPILED in kinds:
+        return nodes[kinds.index(_COMPILED)]
+    if kinds != [_COMPILED]:
         few = ", ".join(kinds[:5]) or "none"
         raise BadArtifactError(f"{path} is not one compiled graph; its operators are: {few}", _AGAIN)
     return nodes[0]
@@ -88,7 +91,7 @@ def require_for(path: Path, notes: Mapping[str, Any]) -> Binary:
     Raises:
         BadArtifactError: it was compiled for another processor than the manifest says.
     """
-    found = read(path)
+    found = read(path, mixed=bool(notes.get("not_delegated")))
     stated = (notes.get("soc_model"), notes.get("htp_arch"))
     if stated != (found.soc_model, found.htp_arch):
         raise BadArtifactError(

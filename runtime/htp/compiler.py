@@ -82,9 +82,11 @@ class Compiled:
     seconds: float
     versions: Mapping[str, str] = field(default_factory=dict)
     estimate: Estimate | None = None
+    fallen: Mapping[str, int] = field(default_factory=dict)
+    """Operators on the CPU by type, where some are allowed."""
 
 
-def compile_graph(python: Path, source: Path, target: Path, npu: Npu) -> Compiled:
+def compile_graph(python: Path, source: Path, target: Path, npu: Npu, most: int = 0) -> Compiled:
     """Write `target`, the ONNX file `source` compiled for one processor.
 
     Args:
@@ -92,9 +94,10 @@ def compile_graph(python: Path, source: Path, target: Path, npu: Npu) -> Compile
         source: with float, or with integers behind QuantizeLinear and DequantizeLinear.
         target: is written by the compiler, a file that is not there yet.
         npu: the processor.
+        most: operators that may run on the CPU.
 
     Raises:
-        FallbackError: some operators would run on the CPU.
+        FallbackError: more operators would run on the CPU.
         CompileError: the compiler refuses the graph.
         NotVerifiedError: the compiler crashed, or took too long.
         MissingToolError: the interpreter cannot be started.
@@ -109,7 +112,14 @@ def compile_graph(python: Path, source: Path, target: Path, npu: Npu) -> Compile
         }
         answer, log = _run(python, order, work, f"{source.name} for {npu.name}")
         if "error" in answer:
-            raise explain(f"{source.name} for {npu.title} (HTP v{npu.htp_arch})", answer, log)
+            error = explain(f"{source.name} for {npu.title} (HTP v{npu.htp_arch})", answer, log)
+            if not isinstance(error, FallbackError) or len(error.refused) > most:
+                raise error
+            target.unlink(missing_ok=True)
+            answer, log = _run(python, {**order, "fallback": True}, work, f"{source.name} for {npu.name}")
+            if "error" in answer:
+                raise error
+        on_cpu = Counter(one.operator for one in refusals(answer, ""))
         profile = work / "profile.csv"
         text = profile.read_text(encoding="utf-8", errors="replace") if profile.is_file() else ""
         return Compiled(
@@ -118,6 +128,7 @@ def compile_graph(python: Path, source: Path, target: Path, npu: Npu) -> Compile
             float(answer["seconds"]),
             dict(answer["versions"]),
             parse(text, npu) if text else None,
+            dict(sorted(on_cpu.items())),
         )
 
 

@@ -17,14 +17,23 @@ SPILL = "npu_estimate_spill_bytes"
 _GRAPHS_MEANING = "one run of each graph, which for a photograph run as often as it has strips or tiles"
 
 
-def facts(made: Artifact, seconds: float) -> list[Measurement]:
-    """Say what the compiler placed where, and how long all of it took here."""
+def facts(made: Artifact, seconds: float, most: int = 0) -> list[Measurement]:
+    """Say what the compiler placed where, and how long all of it took here; `most` operators may be on the CPU."""
     notes = {graph.name: graph.notes for graph in made.graphs}
     operators = {name: float(sum(one.get("operators", {}).values())) for name, one in notes.items()}
     partitions = {name: float(one.get("partitions", 0)) for name, one in notes.items()}
+    fallen = {name: float(sum(one.get("not_delegated", {}).values())) for name, one in notes.items()}
     kind = Evidence.EMULATED
     return [
-        Measurement(FALLBACK, 0.0, "ops", kind, "operators that would run on the CPU", maximum=0.0),
+        Measurement(
+            FALLBACK,
+            sum(fallen.values()),
+            "ops",
+            kind,
+            "operators that would run on the CPU",
+            maximum=float(most),
+            per_sample=fallen,
+        ),
         Measurement(
             OPERATORS, sum(operators.values()), "ops", kind, "operators in the compiler's graphs", per_sample=operators
         ),
@@ -34,7 +43,7 @@ def facts(made: Artifact, seconds: float) -> list[Measurement]:
             "1",
             kind,
             "pieces of a graph on the NPU, the most of any graph; between two the data passes through the CPU",
-            maximum=1.0,
+            maximum=1.0 + most,
             per_sample=partitions,
         ),
         Measurement(

@@ -28,7 +28,7 @@ def compilations(monkeypatch):
     """Stand for the compiler: copies the graph and remembers what it was asked for."""
     asked = []
 
-    def compile_graph(python, source, target, npu):
+    def compile_graph(python, source, target, npu, most):
         """Copy."""
         asked.append((source.parent.name, npu.name))
         target.write_bytes(source.read_bytes())
@@ -78,7 +78,7 @@ def test_fp16_alone_is_compiled(build, compilations):
 def test_a_refusal_leaves_nothing_behind(build, compilations, monkeypatch, tmp_path):
     """No half of an artifact, neither in the output nor in the cache."""
 
-    def refuse(python, source, target, npu):
+    def refuse(python, source, target, npu, most):
         """Write something and fail."""
         target.write_bytes(b"half")
         raise FallbackError("1 operator", "", ())

@@ -167,6 +167,24 @@ def test_an_operator_that_the_npu_lacks_is_named(tmp_path, qnn):
 
 
 @pytest.mark.npu
+def test_a_fallback_that_is_allowed_runs_and_is_counted(tmp_path, qnn):
+    """With one operator allowed on the CPU the artifact compiles into two pieces, runs, and says so."""
+    nodes = [
+        helper.make_node("Relu", ["image"], ["a"], "first"),
+        helper.make_node("Cosh", ["a"], ["b"], "odd"),
+        helper.make_node("Relu", ["b"], ["enhanced"], "last"),
+    ]
+    onnx_artifact(tmp_path / "onnx-float", nodes)
+    request = compiling.CompileRequest(str(tmp_path / "onnx-float"), (ELITE,), tmp_path / "out", max_fallback_ops=1)
+    whole = compiling.compile(request).artifacts[0]
+    notes = whole.graphs[0].notes
+    assert (notes["not_delegated"], notes["partitions"]) == ({"Cosh": 1}, 2)
+    run = engines.load("qnn", compiling.interpreter()).open(whole.path(whole.graphs[0]), whole.graphs[0], 1)
+    values = run({"image": np.full((1, 3, 16, 16), 0.5, np.float32)})["enhanced"]
+    np.testing.assert_allclose(values, np.cosh(0.5), atol=2e-3)
+
+
+@pytest.mark.npu
 def test_a_large_value_saturates(tmp_path, qnn):
     """The signature of an overflow on HTP: finite and far from right, where a scan for NaN finds nothing."""
     nodes = [

@@ -12,6 +12,7 @@ from viewfinder.cli.bar import Bar
 from viewfinder.cli.options import (
     Bands,
     Engine,
+    MaxFallback,
     MinPsnr,
     NoCache,
     Photos,
@@ -71,6 +72,7 @@ def verify(
     target: Target = None,
     targets: Targets = None,
     bands: Bands = None,
+    max_fallback_ops: MaxFallback = 0,
 ) -> Outcome:
     """Compare artifacts with PyTorch and with the truth."""
     from viewfinder.target import Target as Parsed
@@ -93,6 +95,7 @@ def verify(
         target=Parsed.parse(target) if target else None,
         npus=tuple(name.strip() for name in (targets or "").split(",") if name.strip()),
         bands=bands,
+        max_fallback_ops=max_fallback_ops,
     )
     verified = verbs.verify(request, progress)
     shown = npus.verified if request.processors else results.verified

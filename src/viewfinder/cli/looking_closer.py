@@ -89,6 +89,17 @@ Golden = Annotated[
     typer.Option("--golden", metavar="FILE", help="Golden pictures.", show_default="golden.npz beside FLOAT"),
 ]
 
+BisectTarget = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="PROCESSOR",
+        help="Run FLOAT, an ONNX artifact of any precision, on the emulated NPU of a processor, and compare it with "
+        "ONNX Runtime on the CPU.",
+        show_default="none",
+    ),
+]
+
 
 def bisect(
     own: Own,
@@ -99,6 +110,7 @@ def bisect(
     limit_db: LeastRatio = 20.0,
     photographs: Count = 4,
     golden: Golden = None,
+    target: BisectTarget = None,
     output: ReportFolder = None,
 ) -> Outcome:
     """Name the first tensor and operator where two artifacts part."""
@@ -115,6 +127,7 @@ def bisect(
         golden=golden,
         output=output,
         command=typed(),
+        target=target,
     )
     found = verbs.bisect(request, progress)
     return Outcome(found.to_dict(), closer.bisected(found), found.exit_code)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewfinder.cli.options import NoCache
+from viewfinder.cli.options import MaxFallback, NoCache
 from viewfinder.cli.table import size, table
 from viewfinder.cli.verb import Outcome, progress, verb
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from viewfinder.verbs.compile import CompileResult
     from viewfinder.verbs.verify import VerifyResult
 
+_COSTS = 4
+"""Definitions of costs that stand below the table."""
 _HEADER = (
     "artifact", "evidence", "against PyTorch, worst", "lost to the truth", "ops on the NPU", "on the CPU", "pieces",
     "signature", "size", "cost", "verdict",
@@ -41,12 +43,17 @@ CompileOutput = Annotated[
 
 
 def compile_for(
-    subject: CompileSubject, targets: Processors, output: CompileOutput = None, no_cache: NoCache = False
+    subject: CompileSubject,
+    targets: Processors,
+    output: CompileOutput = None,
+    max_fallback_ops: MaxFallback = 0,
+    no_cache: NoCache = False,
 ) -> Outcome:
     """Compile ONNX artifacts for Snapdragon's NPUs."""
     from viewfinder.verbs import compile as verbs
 
-    made = verbs.compile(verbs.CompileRequest(subject, tuple(targets), output, not no_cache), progress)
+    request = verbs.CompileRequest(subject, tuple(targets), output, not no_cache, max_fallback_ops)
+    made = verbs.compile(request, progress)
     return Outcome(made.to_dict(), compiled(made))
 
 
@@ -57,7 +64,9 @@ def compiled(result: CompileResult) -> str:
         lines.append(f"{made.folder}  {size(made.size_bytes)}")
         for graph in made.graphs:
             operators = sum(graph.notes["operators"].values())
-            lines.append(f"  {graph.name}: {size(graph.size_bytes)}, {operators} operators on the NPU, 0 on the CPU")
+            fallen = sum(graph.notes["not_delegated"].values())
+            placed = f"{operators} operators on the NPU, {fallen} on the CPU"
+            lines.append(f"  {graph.name}: {size(graph.size_bytes)}, {placed}")
     return "\n".join(lines)
 
 
@@ -66,9 +75,10 @@ def verified(result: VerifyResult) -> str:
     reports = [section.report for section in result.document.sections]
     parts = [table(_HEADER, [_row(report) for report in reports])]
     parts += [f"{_name(report)}: {reason}" for report in reports for reason in _reasons(report)]
-    said = [one.definition for report in reports[:1] for one in report.measurements if one.metric == "npu_estimate_us"]
-    parts += [f"cost: {text}" for text in said]
-    parts += [f"rows: {report.notes['rows']}" for report in reports[:1] if "rows" in report.notes]
+    said = {one.definition for report in reports for one in report.measurements if one.metric == "npu_estimate_us"}
+    parts += [f"cost: {text}" for text in sorted(said)][:_COSTS]
+    rows = {report.notes["rows"] for report in reports if "rows" in report.notes}
+    parts += [f"rows: {text}" for text in sorted(rows)]
     written = [f"report: {result.folder}"] if result.folder else []
     return "\n\n".join([*parts, f"verdict: {result.document.verdict}", *written])
 

@@ -71,7 +71,8 @@ Targets = Annotated[
     typer.Option(
         "--targets",
         metavar="NAME,NAME",
-        help="Processors whose NPUs to compile for and to emulate: snapdragon-8-elite,snapdragon-8-gen-2, say.",
+        help="Processors to verify for, as snapdragon-8-elite,ethos-u85,apple-coreml; of a MODEL, what they take is "
+        "made first.",
         show_default="none",
     ),
 ]
@@ -80,6 +81,10 @@ Bands = Annotated[
     typer.Option(
         "--bands", min=1, help="Of an emulated NPU: bands of rows of each photograph to compute.", show_default="2"
     ),
+]
+MaxFallback = Annotated[
+    int,
+    typer.Option("--max-fallback-ops", metavar="N", min=0, help="Operators that may run on the CPU beside an NPU."),
 ]
 MinPsnr = Annotated[
     float | None,

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from viewfinder import artifact, golden
+from viewfinder import artifact, golden, presets
 from viewfinder.artifact import Artifact
 from viewfinder.errors import Exit, UsageError
 from viewfinder.golden import Golden
-from viewfinder.measurement import Measurement, Report
+from viewfinder.measurement import Evidence, Measurement, Report
 from viewfinder.runtime import engines
 from viewfinder.runtime.bisect import parting
 from viewfinder.runtime.bisect.parting import Order, Parting
@@ -25,11 +25,16 @@ from viewfinder.verbs.probe import assembled
 
 Progress = Callable[[str], None]
 LEAST, LOSS = "tensor_sqnr_least_db", "tensor_sqnr_greatest_loss_db"
+ON_TARGET = "onnx"
+"""Format that NPUs are compiled for from."""
+ON_TARGET_HOW = "qnn"
 HOW = {
     "onnx": "every inner value is made an output, so that ONNX Runtime fuses nothing; sums may be ordered otherwise "
     "than in the artifact as it ships",
     "tflite": "LiteRT's built-in kernels without XNNPACK, which keeps no inner values; sums may be ordered otherwise "
     "than in the artifact as it ships",
+    "qnn": "float's side is the same file in ONNX Runtime on the CPU; on the NPU's side every inner value is made an "
+    "output of what Qualcomm's emulator executes, so that nothing is fused across them",
 }
 
 
@@ -47,6 +52,8 @@ class BisectRequest:
         golden: golden file; None takes the one beside the float artifact.
         output: folder for report.json, report.html and pictures/; None writes none.
         command: what the user typed, for the report.
+        target: a processor (`viewfinder.presets`): `own`, in ONNX and of any precision, is run on its emulated NPU and
+            compared with ONNX Runtime on the CPU. Then there is no `other`.
     """
 
     own: Path
@@ -59,11 +66,17 @@ class BisectRequest:
     golden: Path | None = None
     output: Path | None = None
     command: str = ""
+    target: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a number of photographs that shows nothing."""
+        """Refuse a number of photographs that shows nothing, and two things to compare with."""
         if self.photos < 1:
             raise UsageError(f"{self.photos} photographs", "give at least 1")
+        if self.target is not None and (self.other is not None or self.to_precision is not None):
+            raise UsageError(
+                "a target was given beside a second artifact",
+                "on a target, an artifact is compared with itself on the CPU; leave the other out",
+            )
 
 
 @dataclass(frozen=True)
@@ -109,6 +122,7 @@ def bisect(request: BisectRequest, progress: Progress | None = None) -> BisectRe
             order = Order(
                 own, other, engine, request.limit_db, pictures / other.folder.name if request.output else None
             )
+            order = order if request.target is None else _on_target(order, request.target, say)
             one = parting.part(order, fewer, say)
             found.append(one)
             sections.append(_section(request, own, other, one, fewer))
@@ -120,8 +134,30 @@ def bisect(request: BisectRequest, progress: Progress | None = None) -> BisectRe
     return BisectResult(tuple(found), document, request.output)
 
 
+def _on_target(order: Order, name: str, say: Progress) -> Order:
+    """Let the NPU of a processor compute the other side.
+
+    Raises:
+        UsageError: no such processor.
+        MissingToolError: its toolchain is not installed.
+        FallbackError: some operators would run on the CPU.
+    """
+    from viewfinder.runtime.htp.recording import OnNpu, Place
+    from viewfinder.verbs.compile import interpreter
+
+    npu, made = presets.npu(name), order.other
+    say(f"compiling {made.folder.name} for {npu.name} with its inner values as outputs")
+    place = Place(interpreter(), npu)
+    return replace(order, recorders={graph.name: OnNpu(made.path(graph), graph, place) for graph in made.graphs})
+
+
 def _pairs(request: BisectRequest) -> list[tuple[Artifact, Artifact]]:
     """Load the artifacts to compare."""
+    if request.target is not None:
+        made = artifact.load(request.own)
+        if made.format != ON_TARGET:
+            raise UsageError(f"{request.own} is {made.format}", f"on a target, {ON_TARGET} artifacts are bisected")
+        return [(made, made)]
     if request.other is not None:
         return [(artifact.load(request.own), artifact.load(request.other))]
     if request.to_precision is None:
@@ -144,18 +180,18 @@ def _pairs(request: BisectRequest) -> list[tuple[Artifact, Artifact]]:
 
 def _section(request: BisectRequest, own: Artifact, other: Artifact, found: Parting, truth: Golden) -> Section:
     """Put one comparison into the report."""
-    engine = engines.for_format(other.format)
+    engine, (name, kind) = engines.for_format(other.format), _where(request, other)
     ratios = {f"{one.graph}: {parting.titled(one.other)}": one.sums.sqnr_db for one in found.compared}
     losses = {f"{one.graph}: {parting.titled(one.other)}": one.lost_db for one in found.compared}
     worst, greatest = min(ratios, key=lambda key: ratios[key]), max(losses, key=lambda key: losses[key])
     why = f"below {request.limit_db:g} dB the error of a tensor is more than a tenth of it, at 20 dB"
     measured = (
         Measurement(
-            LEAST, ratios[worst], "dB", engine.EVIDENCE, f"{parting.DEFINITION}; the least of all tensors",
+            LEAST, ratios[worst], "dB", kind, f"{parting.DEFINITION}; the least of all tensors",
             minimum=request.limit_db, per_sample=ratios, worst=worst, limit_reason=why,
         ),
         Measurement(
-            LOSS, losses[greatest], "dB", engine.EVIDENCE,
+            LOSS, losses[greatest], "dB", kind,
             f"least ratio among an operator's inputs, less that of its output; {parting.DEFINITION}",
             per_sample=losses, worst=greatest,
         ),
@@ -166,20 +202,28 @@ def _section(request: BisectRequest, own: Artifact, other: Artifact, found: Part
         artifact_sha256=other.sha256,
         format=other.format,
         precision=other.precision,
-        engine=engine.NAME,
-        evidence=engine.EVIDENCE,
+        engine=name,
+        evidence=kind,
         measurements=measured,
         size_bytes=other.size_bytes,
         notes={
             "compared_with": {"artifact": own.folder.name, "sha256": own.sha256, "engine": engine.NAME},
             "photographs": [photo.name for photo in truth.photos],
-            "recorded": HOW[other.format],
+            "recorded": HOW[other.format if request.target is None else ON_TARGET_HOW],
         },
     )
-    return Section(report, parting=_shown(own, other, found))
+    return Section(report, parting=_shown(own, other, found, report.notes["recorded"]))
 
 
-def _shown(own: Artifact, other: Artifact, found: Parting) -> dict[str, Any]:
+def _where(request: BisectRequest, other: Artifact) -> tuple[str, Evidence]:
+    """Return what computes the artifact that is looked at, and what its numbers are."""
+    if request.target is not None:
+        return f"{ON_TARGET_HOW}@{presets.npu(request.target).name}", Evidence.EMULATED
+    engine = engines.for_format(other.format)
+    return engine.NAME, engine.EVIDENCE
+
+
+def _shown(own: Artifact, other: Artifact, found: Parting, how: str) -> dict[str, Any]:
     """Return what the page shows, as JSON data."""
     return {
         "own": own.folder.name,
@@ -187,7 +231,7 @@ def _shown(own: Artifact, other: Artifact, found: Parting) -> dict[str, Any]:
         "limit_db": found.limit_db,
         "brief": found.brief,
         "sentence": found.sentence,
-        "how": HOW[other.format],
+        "how": how,
         "first": found.first.to_dict() if found.first else None,
         "greatest": found.greatest.to_dict(),
         "tensors": [one.to_dict() for one in found.compared],

@@ -41,6 +41,8 @@ class CompileRequest:
     targets: tuple[str, ...]
     output: Path | None = None
     use_cache: bool = True
+    max_fallback_ops: int = 0
+    """Operators of a graph that may run on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ def compile(request: CompileRequest, progress: Progress | None = None) -> Compil
         for npu in npus:
             say(f"compiling {source.folder.name} for {npu.name}")
             folder = (request.output or source.folder.resolve().parent) / name_of(source, npu)
-            made.append(compiled(Order(source, npu, python, request.use_cache), folder))
+            order = Order(source, npu, python, request.use_cache, request.max_fallback_ops)
+            made.append(compiled(order, folder))
     return CompileResult(tuple(made))
 
 
@@ -142,12 +145,14 @@ class Order:
 
     Attributes:
         python: interpreter of the toolchain.
+        most: operators of a graph that may run on the CPU.
     """
 
     source: Artifact
     npu: Npu
     python: Path
     use_cache: bool = True
+    most: int = 0
 
 
 def compiled(order: Order, folder: Path) -> Artifact:
@@ -157,7 +162,7 @@ def compiled(order: Order, folder: Path) -> Artifact:
         FallbackError: some operators would run on the CPU.
         CompileError: the compiler refuses a graph.
     """
-    entry = files.cache_folder(CACHE, _key(order.source, order.npu, "binary"))
+    entry = files.cache_folder(CACHE, _key(order.source, order.npu, f"binary {order.most}" if order.most else "binary"))
     if order.use_cache:
         try:
             artifact.load(entry)
@@ -187,13 +192,13 @@ def _write(order: Order, folder: Path) -> None:
     with files.new_folder(folder) as partial:
         for graph in source.graphs:
             file = f"{graph.name}.onnx"
-            done = compiler.compile_graph(order.python, source.path(graph), partial / file, npu)
+            done = compiler.compile_graph(order.python, source.path(graph), partial / file, npu, order.most)
             notes = {
                 "soc_model": npu.soc_model,
                 "htp_arch": npu.htp_arch,
                 "operators": dict(done.operators),
                 "partitions": done.partitions,
-                "not_delegated": {},
+                "not_delegated": dict(done.fallen),
                 **({"estimate": done.estimate.to_dict()} if done.estimate else {}),
             }
             graphs.append(replace(graph, file=file, notes=notes))

@@ -138,9 +138,9 @@ def _section(case: _Case, bind: Bind) -> Section:
         try:
             made = _compiled(case, Path(work))
         except CheckFailedError as error:
-            return _refused(case.pair, error)
+            return _refused(case.pair, error, case.request.max_fallback_ops)
         section = bind(_executed(made, case))
-    facts = figures.facts(made, time.perf_counter() - start)
+    facts = figures.facts(made, time.perf_counter() - start, case.request.max_fallback_ops)
     costs = figures.costs(_estimates(case.pair, made, case.python))
     report = replace(section.report, measurements=(*section.report.measurements, *facts, *costs))
     return replace(section, report=report)
@@ -151,7 +151,7 @@ def _compiled(case: _Case, work: Path) -> Artifact:
     pair = case.pair
     if pair.made.format == compiling.FORMAT:
         return pair.made
-    order = compiling.Order(pair.made, pair.npu, case.python, case.request.use_cache)
+    order = compiling.Order(pair.made, pair.npu, case.python, case.request.use_cache, case.request.max_fallback_ops)
     return compiling.compiled(order, work / compiling.name_of(pair.made, pair.npu))
 
 
@@ -193,7 +193,7 @@ def _estimates(pair: _Pair, made: Artifact, python: Path) -> dict[str, dict[str,
         return {}
 
 
-def _refused(pair: _Pair, error: CheckFailedError) -> Section:
+def _refused(pair: _Pair, error: CheckFailedError, most: int) -> Section:
     """Report an artifact that the compiler does not take whole."""
     count = float(len(error.refused)) if isinstance(error, FallbackError) else None
     refused = [str(one) for one in error.refused] if isinstance(error, FallbackError) else [error.message]
@@ -201,7 +201,9 @@ def _refused(pair: _Pair, error: CheckFailedError) -> Section:
     if count is None:
         # No operator is named, but nothing runs either: the graph as a whole is what the NPU does not take.
         count, text = 1.0, "graphs that the compiler refuses"
-    measured = Measurement(figures.FALLBACK, count, "ops", Evidence.EMULATED, text, maximum=0.0, reason=error.message)
+    measured = Measurement(
+        figures.FALLBACK, count, "ops", Evidence.EMULATED, text, maximum=float(most), reason=error.message
+    )
     return Section(_report(pair, Evidence.EMULATED, (measured,), {"refused": refused, "code": error.code}), (), {})
 
 

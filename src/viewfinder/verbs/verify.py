@@ -44,8 +44,10 @@ class VerifyRequest:
         output: folder for report.json, report.html and pictures/; None writes none.
         weights, precision, formats, photos: for a model; the artifacts themselves are not kept.
         command: what the user typed, for the report.
-        npus: processors (`viewfinder.presets`) to compile ONNX artifacts for, in place of `engine` and `target`.
+        npus: processors (`viewfinder.presets`, `viewfinder.accelerators`) to verify for, in place of `engine` and
+            `target`; of a model, the artifacts that they take are made.
         bands: bands of rows of each photograph that an emulated NPU computes; None takes few.
+        max_fallback_ops: operators of an artifact that may run on the CPU beside an NPU.
     """
 
     subject: str
@@ -64,6 +66,7 @@ class VerifyRequest:
     target: Target | None = None
     npus: tuple[str, ...] = ()
     bands: int | None = None
+    max_fallback_ops: int = 0
 
     def __post_init__(self) -> None:
         """Refuse a number of threads that nothing can run with, and two engines."""
@@ -77,12 +80,20 @@ class VerifyRequest:
             raise UsageError("--targets was given beside --engine or --target", "leave the others out")
         if self.bands is not None and self.bands < 1:
             raise UsageError(f"{self.bands} bands", "give at least 1")
+        if self.max_fallback_ops < 0:
+            raise UsageError(f"{self.max_fallback_ops} operators on the CPU", "give 0 or more")
 
     @property
     def processors(self) -> tuple[str, ...]:
         """Name the processors whose NPUs are to be compiled for; none where artifacts run as they are."""
         on_npu = self.target is not None and self.target.format == NPU_FORMAT and self.target.device != HOST
         return (self.target.device,) if self.target is not None and on_npu else self.npus
+
+    @property
+    def is_model(self) -> bool:
+        """Tell a model's name, or a file of the user's own, from the folder of artifacts."""
+        is_there = Path(self.subject).expanduser().exists()
+        return not is_there or self.subject in models.names() or self.subject.endswith(".py")
 
     @property
     def wanted(self) -> str | None:
@@ -127,8 +138,10 @@ def verify(request: VerifyRequest, progress: Progress | None = None) -> VerifyRe
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="viewfinder-verify-")))
         if request.processors:
-            from viewfinder.verbs import on_npu
+            from viewfinder.verbs import on_npu, on_targets
 
+            if request.is_model or not on_targets.only_snapdragons(request.processors):
+                return on_targets.verified_on_targets(request, work, say)
             folders = artifacts(replace(request, engine=None, target=None, formats=("onnx",)), work, say)
             return on_npu.verified_on_npus(request, folders, say)
         folders = artifacts(request, work, say)

@@ -1,0 +1,111 @@
+"""Accelerators other than Snapdragon's NPUs that a model can be verified for, by the names that people know.
+
+Some are compiled for and some only computed by a reference; where the vendor's own tools are needed and cannot be had
+without an agreement with the vendor, the artifact that they would take is named and nothing is claimed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any
+
+from viewfinder import presets
+from viewfinder.errors import UsageError
+from viewfinder.presets import Npu
+
+VELA, COREML, ABSENT = "vela", "coreml", "absent"
+"""Arm's compiler; the Core ML evaluator; tools that are not part of any package here."""
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """Something that computes a network, and what verifies artifacts for it here.
+
+    Attributes:
+        name: as on the command line.
+        title: as it is sold.
+        adapter: `VELA`, `COREML` or `ABSENT`.
+        format: of the artifact that it takes.
+        takes: the artifact, in words.
+        config: how the compiler calls it.
+        needs: what would have to be installed; "" where it is known how.
+        module: Python module by which the vendor's tools are found; "" where there is none.
+    """
+
+    name: str
+    title: str
+    adapter: str
+    format: str
+    takes: str
+    config: str = ""
+    needs: str = ""
+    module: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the accelerator as JSON data."""
+        return asdict(self)
+
+
+_INTEGERS = "a TFLite artifact with integers throughout: tent form, `viewfinder quantize --target npu`"
+_ETHOS = tuple(
+    Accelerator(f"{family}{size}", f"Arm {title}", VELA, "tflite", _INTEGERS, f"{family}{size or default}")
+    for family, title, default, sizes in (
+        ("ethos-u55", "Ethos-U55", "-128", ("", "-32", "-64", "-128", "-256")),
+        ("ethos-u65", "Ethos-U65", "-512", ("", "-256", "-512")),
+        ("ethos-u85", "Ethos-U85", "-1024", ("", "-128", "-256", "-512", "-1024", "-2048")),
+    )
+    for size in sizes
+)
+_SDK = "SDK absent"
+_ALL = (
+    *_ETHOS,
+    Accelerator("apple-coreml", "Apple, Core ML", COREML, "coreml", "a Core ML package"),
+    Accelerator(
+        "apple-coreai", "Apple, Core AI", ABSENT, "coreai", "a Core AI model, converted from the PyTorch network",
+        needs="no adapter for coreai-torch and coreai-core in this version", module="coreai",
+    ),
+    Accelerator(
+        "android-gpu", "Android GPU, LiteRT", ABSENT, "tflite", "the float TFLite artifact",
+        needs="no adapter for LiteRT's GPU accelerator on a software Vulkan driver in this version",
+    ),
+    Accelerator(
+        "mediatek", "MediaTek Dimensity, NeuroPilot", ABSENT, "tflite", "the w8a8 TFLite artifact",
+        needs=f"{_SDK}: MediaTek's NeuroPilot SDK (libneuron_adapter.so, mtk_converter)", module="mtk_converter",
+    ),
+    Accelerator(
+        "google-tensor", "Google Tensor", ABSENT, "tflite", "the w8a8 TFLite artifact",
+        needs=f"{_SDK}: Google's Tensor SDK (liblitert_plugin_compiler.so)", module="ai_edge_litert_sdk_google_tensor",
+    ),
+    Accelerator(
+        "samsung", "Samsung Exynos", ABSENT, "tflite", "the w8a8 TFLite artifact",
+        needs=f"{_SDK}: Samsung's Exynos AI LiteCore SDK", module="ai_edge_litert_sdk_samsung",
+    ),
+    Accelerator(
+        "qualcomm-ai-hub", "Qualcomm AI Hub", ABSENT, "onnx", "the float or w8a8 ONNX artifact",
+        needs=f"{_SDK}: qai-hub, an account's token and a network", module="qai_hub",
+    ),
+)  # fmt: skip
+ACCELERATORS: Mapping[str, Accelerator] = MappingProxyType({one.name: one for one in _ALL})
+_MOST_NEAR, _SIMILAR = 3, 0.5
+
+
+def find(name: str) -> Npu | Accelerator:
+    """Return a Snapdragon or another accelerator by its name.
+
+    Raises:
+        UsageError: nothing has this name; the hint lists those that are spelled alike, else all.
+    """
+    wanted = name.strip().lower().replace("_", "-").replace(" ", "-")
+    if wanted in ACCELERATORS:
+        return ACCELERATORS[wanted]
+    near = difflib.get_close_matches(wanted, ACCELERATORS, _MOST_NEAR, _SIMILAR)
+    try:
+        return presets.npu(name)
+    except UsageError as error:
+        known = f"known are: {', '.join((*presets.NPUS, *ACCELERATORS))}"
+        spelled = error.hint if error.hint.startswith("did you mean") else ""
+        own = f"did you mean {' or '.join(near)}?" if near else ""
+        raise UsageError(error.message, " ".join(filter(None, (own, spelled))) or known, code=error.code) from None

@@ -1,0 +1,201 @@
+"""Verify on Arm's Ethos-U: compile integer TFLite artifacts with Vela, name what stays on the CPU, compare."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from viewfinder.accelerators import Accelerator
+from viewfinder.artifact import Artifact, GraphFile
+from viewfinder.errors import CheckFailedError, NotVerifiedError
+from viewfinder.golden import Golden
+from viewfinder.measurement import Evidence, Measurement, Report
+from viewfinder.recipe import Recipe, Rule
+from viewfinder.runtime import engines, sampled, verified
+from viewfinder.runtime import verify as verifying
+from viewfinder.runtime.ethos import compiler
+from viewfinder.runtime.ethos.compiler import Compiled
+from viewfinder.runtime.htp import figures
+from viewfinder.runtime.htp.compiler import FallbackError
+from viewfinder.runtime.report.document import Section
+
+if TYPE_CHECKING:
+    from viewfinder.verbs.verify import VerifyRequest
+
+TOOLCHAIN = "vela"
+FORMAT = "ethosu"
+BANDS = 2
+Bind = Callable[[Section], Section]
+SRAM, DRAM, CYCLES = "npu_estimate_sram_bytes", "npu_estimate_dram_bytes", "npu_estimate_cycles"
+_LAYERS = 12
+"""Costly layers that a report keeps."""
+_WHY = "an NPU of integers takes nothing else; what it costs is what verify measures"
+
+
+def recipe(precision: str) -> Recipe:
+    """Return the recipe that leaves nothing in float, with activations of 8 (``w8a8``) or 16 bits (``w8a16``)."""
+    bits = "int16" if precision == "w8a16" else "int8"
+    return Recipe(precision, (Rule(weights="int8", activations=bits, reason=_WHY),), "npu")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One artifact on one configuration of the NPU.
+
+    Attributes:
+        python: interpreter of the toolchain ``vela``; None where it is not installed.
+    """
+
+    made: Artifact
+    npu: Accelerator
+    truth: Golden
+    python: Path | None
+    request: VerifyRequest
+
+
+@dataclass(frozen=True)
+class _InIntegers:
+    """LiteRT, as the reference of what an NPU computes in integers."""
+
+    NAME: str = "litert"
+    EVIDENCE: Evidence = Evidence.REFERENCE
+
+    def __getattr__(self, key: str) -> Any:
+        """Read everything else from the engine."""
+        return getattr(engines.load("litert"), key)
+
+
+def section(case: Case, bind: Bind) -> Section:
+    """Compile, compare; what stays on the CPU is a result too."""
+    if case.python is None:
+        from viewfinder.devices import toolchains
+
+        return not_run(case, f"the toolchain {TOOLCHAIN} is not installed; {toolchains.remedy(TOOLCHAIN)}")
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="viewfinder-ethos-") as work:
+        try:
+            found = {graph.name: _compiled(case, graph, Path(work)) for graph in case.made.graphs}
+            sizes = sum(file.stat().st_size for file in Path(work).glob("*.tflite"))
+        except NotVerifiedError as error:
+            return not_run(case, error.message)
+        except CheckFailedError as error:
+            return _refused(case, error)
+    done = bind(_compared(case))
+    facts = (*_facts(found, case.request.max_fallback_ops, time.perf_counter() - start), *_costs(found, case.npu))
+    layers = {name: list(one.layers[:_LAYERS]) for name, one in found.items()}
+    dropped = {name: dict(one.dropped) for name, one in found.items()}
+    notes = {**done.report.notes, "layers": layers, "conversions_left_to_the_caller": dropped}
+    report = replace(
+        done.report, measurements=(*done.report.measurements, *facts), notes=notes, size_bytes=sizes,
+        artifact=name_of(case), format=FORMAT,
+    )  # fmt: skip
+    return replace(done, report=report)
+
+
+def name_of(case: Case) -> str:
+    """Name what was compiled."""
+    return f"{FORMAT}-{case.made.precision}-{case.npu.name}"
+
+
+def _compiled(case: Case, graph: GraphFile, work: Path) -> Compiled:
+    """Compile one graph."""
+    python = case.python or Path()
+    target = work / f"{graph.name}.tflite"
+    return compiler.compile_graph(python, case.made.path(graph), target, case.npu.config, case.request.max_fallback_ops)
+
+
+def _compared(case: Case) -> Section:
+    """Run the integer artifact on some rows of every photograph."""
+    count = case.request.bands or BANDS
+
+    def opened(one: Artifact, engine: Any, threads: int) -> sampled.SampledRunner:
+        """Open the artifact's pipeline for some rows."""
+        return sampled.open(one, engine, threads, count)
+
+    notes = {
+        "target": case.npu.name,
+        "rows": f"{count} bands of each photograph, spread evenly from top to bottom",
+        "computed_by": "LiteRT, the TFLite file that Vela was given; what Vela made is not executed",
+        "measured_at": verified.now(),
+        "measured_on": verified.host(),
+    }
+    setup = verifying.Setup(f"{TOOLCHAIN}@{case.npu.name}", _InIntegers(), opened, notes=notes)
+    report = verifying.verify(case.made, sampled.golden_of(case.truth, case.made, count), setup)
+    return Section(report, (), {})
+
+
+def _facts(found: dict[str, Compiled], most: int, seconds: float) -> list[Measurement]:
+    """Say what Vela placed where."""
+    kind = Evidence.COMPILER_ESTIMATE
+    fallen = {name: float(len(one.fallen)) for name, one in found.items()}
+    operators = {name: float(sum(one.operators.values())) for name, one in found.items()}
+    pieces = {name: float(one.partitions) for name, one in found.items()}
+    reason = "; ".join(str(refused) for one in found.values() for refused in one.fallen)
+    return [
+        Measurement(
+            figures.FALLBACK, sum(fallen.values()), "ops", kind, "operators that would run on the CPU",
+            maximum=float(most), per_sample=fallen, reason=reason,
+        ),
+        Measurement(
+            figures.OPERATORS, sum(operators.values()), "ops", kind, "operators in Vela's graphs", per_sample=operators
+        ),
+        Measurement(
+            figures.PARTITIONS, max(pieces.values()), "1", kind, "pieces of a graph on the NPU, the most of any graph",
+            maximum=1.0 + most, per_sample=pieces,
+        ),
+        Measurement(
+            figures.SECONDS, seconds, "s", Evidence.MEASURED, "time to compile and to compute the integers here"
+        ),
+    ]  # fmt: skip
+
+
+def _costs(found: dict[str, Compiled], npu: Accelerator) -> list[Measurement]:
+    """Write Vela's predictions as measurements, each labelled with what they are for."""
+    label = f"compiler-estimate ({npu.config}, Vela's default memory)"
+    kind, once = Evidence.COMPILER_ESTIMATE, "one run of each graph; operators on the CPU are left out"
+
+    def one(name: str, key: str, unit: str, meaning: str, join: Callable[[Sequence[float]], float]) -> Measurement:
+        """Write one fact of every graph."""
+        values = {graph: float(done.facts[key]) for graph, done in found.items()}
+        return Measurement(name, join(list(values.values())), unit, kind, f"{label}: {meaning}", per_sample=values)
+
+    return [
+        one(figures.ESTIMATE, "us", "us", f"time at Vela's default clock, {once}", sum),
+        one(CYCLES, "cycles", "cycles", once, sum),
+        one(SRAM, "sram_bytes", "bytes", "working memory on chip, the most of any graph", max),
+        one(DRAM, "dram_bytes", "bytes", "memory off chip, the most of any graph", max),
+        one(figures.SPILL, "dram_traffic_bytes", "bytes", f"to and from DRAM, {once}", sum),
+    ]
+
+
+def _refused(case: Case, error: CheckFailedError) -> Section:
+    """Report an artifact that Vela does not take whole."""
+    refused = [str(one) for one in error.refused] if isinstance(error, FallbackError) else [error.message]
+    text = "operators that would run on the CPU"
+    measured = Measurement(
+        figures.FALLBACK, float(len(refused)), "ops", Evidence.COMPILER_ESTIMATE, text,
+        maximum=float(case.request.max_fallback_ops), reason=error.message,
+    )  # fmt: skip
+    return Section(
+        _report(case, Evidence.COMPILER_ESTIMATE, (measured,), {"refused": refused, "code": error.code}), (), {}
+    )
+
+
+def not_run(case: Case, reason: str) -> Section:
+    """Report an artifact that could not be verified here."""
+    measured = Measurement("psnr_vs_float_worst_db", None, "dB", Evidence.NOT_RUN, reason=reason)
+    return Section(_report(case, Evidence.NOT_RUN, (measured,), {}), (), {})
+
+
+def _report(case: Case, kind: Evidence, found: Sequence[Measurement], notes: dict[str, Any]) -> Report:
+    """Make a report of an artifact that was not computed."""
+    made = case.made
+    return Report(
+        task=made.task, artifact=name_of(case), artifact_sha256=made.sha256, format=FORMAT, precision=made.precision,
+        engine=f"{TOOLCHAIN}@{case.npu.name}", evidence=kind, measurements=tuple(found), size_bytes=0,
+        notes={**notes, "target": case.npu.name},
+    )  # fmt: skip

@@ -1,0 +1,75 @@
+"""One table for several kinds of targets: every one that was asked for has a row, and what did not run never passes."""
+
+from __future__ import annotations
+
+import pytest
+from tests import npu
+from tests.runtime.ethos import integers
+from tests.verbs import made
+
+from viewfinder.cli import npus
+from viewfinder.errors import Exit, UsageError
+from viewfinder.measurement import Evidence, Verdict
+from viewfinder.verbs import on_ethos
+from viewfinder.verbs.verify import VerifyRequest, verify
+
+
+@pytest.fixture
+def build(tmp_path):
+    """A folder with ONNX and TFLite artifacts and golden pictures."""
+    folder = tmp_path / "export"
+    for name in ("onnx-float", "tflite-float", "tflite-w8a8"):
+        made.write_artifact(folder / name)
+    made.write_golden(folder / "golden.npz")
+    return folder
+
+
+TARGETS = ("snapdragon-8-elite", "ethos-u85", "apple-coreml", "apple-coreai", "android-gpu", "mediatek")
+
+
+def test_without_toolchains_every_target_has_a_row(build):
+    """Exit 3; each row says why, the vendors' ones with the artifact that they would take."""
+    result = verify(VerifyRequest(str(build), npus=TARGETS, output=build / "report"))
+    assert result.exit_code is Exit.NOT_VERIFIED
+    reports = [section.report for section in result.document.sections]
+    assert all(one.evidence is Evidence.NOT_RUN and one.verdict is Verdict.NOT_RUN for one in reports)
+    reasons = {one.notes["target"]: one.measurements[0].reason for one in reports}
+    assert set(reasons) == set(TARGETS)
+    assert "viewfinder doctor --install qnn" in reasons["snapdragon-8-elite"]
+    assert "viewfinder doctor --install vela" in reasons["ethos-u85"]
+    assert "SDK absent" in reasons["mediatek"]
+    assert "it would take the w8a8 TFLite artifact (ready: tflite-w8a8)" in reasons["mediatek"]
+    assert "it would take a Core ML package (not made here)" in reasons["apple-coreml"]
+    assert all(f"{target}: not-run" in npus.verified(result) for target in TARGETS[2:])
+
+
+def test_bad_names_and_numbers(build):
+    """A misspelled target, and fewer than no operators, are refused before anything runs."""
+    with pytest.raises(UsageError, match="there is no processor 'ethos-u86'"):
+        verify(VerifyRequest(str(build), npus=("ethos-u86",)))
+    with pytest.raises(UsageError, match="-1 operators"):
+        VerifyRequest(str(build), npus=("ethos-u85",), max_fallback_ops=-1)
+
+
+def test_the_recipes_leave_nothing_in_float():
+    """Both precisions quantize every operator of every graph."""
+    for precision, activations in (("w8a8", "int8"), ("w8a16", "int16")):
+        (rule,) = on_ethos.recipe(precision).rules
+        assert (rule.graph, rule.match, rule.weights, rule.activations) == ("*", "", "int8", activations)
+
+
+@pytest.mark.npu
+def test_a_network_of_convolutions_on_ethos(tmp_path, own_cache):
+    """Vela takes w8a8 whole; the row has a reference's numbers, and costs that are labelled as the compiler's."""
+    npu.lend(own_cache, "vela")
+    made_here = integers.write(tmp_path / "export")
+    result = verify(VerifyRequest(str(made_here.folder.parent), npus=("ethos-u85", "ethos-u55"), bands=1))
+    for section in result.document.sections:
+        found = {one.metric: one for one in section.report.measurements}
+        assert section.report.evidence is Evidence.REFERENCE
+        assert (found["npu_fallback_ops"].value, found["npu_partitions"].value) == (0, 1)
+        assert found["psnr_vs_float_worst_db"].value is not None
+        for name in ("npu_estimate_us", "npu_estimate_sram_bytes", "npu_estimate_cycles"):
+            assert found[name].evidence is Evidence.COMPILER_ESTIMATE
+            assert f"compiler-estimate ({section.report.notes['target']}" in found[name].definition
+    assert "compiler-estimate (ethos-u55-128, Vela's default memory)" in npus.verified(result)
