@@ -26,6 +26,9 @@ Array = NDArray[np.float32]
 SCALES = (4, 2, 1)
 """Reductions of photographs, the paper's first; 2 and 1 keep photographs of 321 pixels usable."""
 
+FIRST_SCALE_SHARE = 0.5
+"""Share of samples with the strongest reduction that the photograph allows; the others take any."""
+
 MARGIN = 4
 """Pixels around a crop: the cubic's reach, and the largest simulated error."""
 
@@ -175,7 +178,8 @@ class BurstSamples(Dataset[dict[str, Tensor]]):
         rng = np.random.default_rng([self._seed, 1, index])
         photo = self._pairs[int(rng.integers(len(self._pairs)))].image
         size = (self._side, self._side)
-        scale = int(rng.choice(fitting_scales(photo, size)))
+        scales = fitting_scales(photo, size)
+        scale = scales[0] if rng.random() < FIRST_SCALE_SHARE else int(rng.choice(scales))
         made = draw(photo, size, noise.draw_near_gains(rng), scale, rng).tensors()
         turn = int(rng.integers(8))
         mirrored = [axis for axis, bit in ((-1, 1), (-2, 2)) if turn & bit]
