@@ -73,7 +73,12 @@ class BurstRunner:
             CheckFailedError: the artifact gives NaN or infinite values.
         """
         if not isinstance(given, Burst):
-            raise UsageError("this artifact merges bursts, and it was given one photograph", "give it a burst")
+            raise UsageError(
+                "this artifact merges bursts, and it was given one photograph",
+                "charts, calibration and profiles are made of photographs; `viewfinder build`, `verify` and `run` take "
+                "bursts",
+                code="takes-bursts",
+            )
         return light.picture(self.merge(FloatFrames(given)))
 
     def merge(self, frames: Frames, on_progress: OnProgress | None = None) -> Array:

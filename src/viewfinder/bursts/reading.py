@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,15 @@ from viewfinder import photos
 from viewfinder.bursts.burst import Array, BadBurstError, Burst, NoiseLevel, stack
 from viewfinder.bursts.frames import CodedFrames, FloatFrames, Frames
 
+if TYPE_CHECKING:
+    from viewfinder.raw import RawFrame
+
 ARCHIVE = ".npz"
-RAW_SUFFIXES = (".dng",)
+RAW_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".pef", ".srw", ".raf")
+"""Camera files that are read through LibRaw; a DNG may hold several frames."""
+ORIENTATION = "orientation"
+_TURNS = {"3": 2, "6": 3, "8": 1}
+"""EXIF's orientation to quarter turns against the clock that set a picture upright."""
 NPZ_HINT = (
     "it holds `frames` [N, H, W] or [N, H, W, C] (float: linear light, white 1; uint8 or uint16: codes, with `black` "
     "and `white`, or sRGB where neither is given) and may hold `read_std` and `shot_std`"
@@ -132,16 +139,23 @@ def _raws(name: str, paths: list[Path]) -> Frames:
     """Read raw files of one camera at one setting; a Bayer mosaic becomes four planes at half resolution."""
     from viewfinder import raw
 
-    taken = [one for path in paths for one in raw.read_all(path)]
-    first = taken[0]
-    frames = stack([raw.planes(one) for one in taken], name)
-    return _floats(frames, first.noise, name, (tuple(first.white_balance), first.matrix))
+    planes: list[Array] = []
+    first: RawFrame | None = None
+    for path in paths:
+        for one in raw.read_all(path):
+            first = first or one
+            planes.append(raw.planes(one))
+    if first is None:
+        raise BadBurstError(f"{name} holds no frames", "take the files from the camera again")
+    facts = {"white_balance": first.white_balance, "matrix": first.matrix}
+    metadata = {ORIENTATION: str(first.orientation)}
+    return _floats(stack(planes, name), first.noise, {**facts, "name": name, "metadata": metadata})
 
 
-def _floats(frames: Array, noise: NoiseLevel | None, name: str, colours: Any = ((1.0, 1.0, 1.0), None)) -> Frames:
+def _floats(frames: Array, noise: NoiseLevel | None, facts: Mapping[str, Any]) -> Frames:
     """Check frames in linear light as `Burst` does; a noise level that nobody knows is not made up."""
-    burst = Burst(frames, noise or NoiseLevel(1.0, 1.0), colours[0], colours[1], name)
-    return FloatFrames(burst) if noise else _Told(FloatFrames(burst), None)
+    burst = FloatFrames(Burst(frames, noise or NoiseLevel(1.0, 1.0), **facts))
+    return burst if noise else _Told(burst, None)
 
 
 def _archive(path: Path) -> Frames:
@@ -158,7 +172,7 @@ def _archive(path: Path) -> Frames:
     if frames.ndim != 4:
         raise BadBurstError(f"{path} has frames of the shape {stored['frames'].shape}", NPZ_HINT)
     if frames.dtype.kind == "f":
-        return _floats(frames.astype(np.float32, copy=False), noise, path.stem)
+        return _floats(frames.astype(np.float32, copy=False), noise, {"name": path.stem})
     black = tuple(map(float, np.ravel(stored["black"]))) if "black" in stored else (0.0,)
     white = _number(path, stored, "white")
     curve = "srgb" if "black" not in stored and "white" not in stored else "linear"
@@ -181,7 +195,7 @@ def _number(path: Path, stored: Mapping[str, NDArray[Any]], key: str) -> float |
 
 
 def developed(frames: Frames, merged: Array) -> Array:
-    """Turn merged linear planes into linear sRGB ``[H, W, 3]``: grey is repeated, Bayer planes are developed."""
+    """Turn merged planes into linear sRGB ``[H, W, 3]``: grey is repeated, Bayer planes are developed and set upright."""
     if merged.shape[-1] == 1:
         return np.repeat(merged, 3, -1)
     if merged.shape[-1] == 3:
@@ -190,4 +204,5 @@ def developed(frames: Frames, merged: Array) -> Array:
 
     source = frames.frames if isinstance(frames, _Told) else frames
     burst = source.burst if isinstance(source, FloatFrames) else source
-    return raw.develop(merged, burst.white_balance, burst.matrix)
+    shown = raw.develop(merged, burst.white_balance, burst.matrix)
+    return np.rot90(shown, _TURNS.get(burst.metadata.get(ORIENTATION, ""), 0))
