@@ -29,6 +29,9 @@ SCALES = (4, 2, 1)
 FIRST_SCALE_SHARE = 0.5
 """Share of samples with the strongest reduction that the photograph allows; the others take any."""
 
+RUN = 64
+"""Each run of so many bursts is read twice, turned otherwise: making them takes as long as learning from them."""
+
 MARGIN = 4
 """Pixels around a crop: the cubic's reach, and the largest simulated error."""
 
@@ -168,26 +171,35 @@ class BurstSamples(Dataset[dict[str, Tensor]]):
     def __init__(self, pairs: Sequence[Pair], side: int, seed: int, length: int) -> None:
         """Keep the photographs (``Pair.image``), the side of the crops and the seed."""
         self._pairs, self._side, self._seed, self._length = pairs, side, seed, length
+        self._kept: dict[int, dict[str, Tensor]] = {}
 
     def __len__(self) -> int:
         """Count the samples."""
         return self._length
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Make sample `index`: cut, shifted, noisy, aligned, merged, turned and mirrored."""
-        rng = np.random.default_rng([self._seed, 1, index])
-        photo = self._pairs[int(rng.integers(len(self._pairs)))].image
-        size = (self._side, self._side)
-        scales = fitting_scales(photo, size)
-        scale = scales[0] if rng.random() < FIRST_SCALE_SHARE else int(rng.choice(scales))
-        made = draw(photo, size, noise.draw_near_gains(rng), scale, rng).tensors()
-        turn = int(rng.integers(8))
+        """Make sample `index`: a burst, turned and mirrored by its own random numbers."""
+        turn = int(np.random.default_rng([self._seed, 2, index]).integers(8))
         mirrored = [axis for axis, bit in ((-1, 1), (-2, 2)) if turn & bit]
+        made = self._burst(index // (2 * RUN) * RUN + index % RUN)
         sample = {name: value if name == "noise" else value.flip(mirrored) for name, value in made.items()}
         if turn & 4:
             sample = {name: value if name == "noise" else value.mT for name, value in sample.items()}
         bits = {name: value.contiguous().view(torch.int32) for name, value in sample.items()}
         return {**bits, "index": torch.tensor(index)}
+
+    def _burst(self, number: int) -> dict[str, Tensor]:
+        """Make or remember burst `number`: cut, shifted, noisy, aligned, merged."""
+        if number not in self._kept:
+            rng = np.random.default_rng([self._seed, 1, number])
+            photo = self._pairs[int(rng.integers(len(self._pairs)))].image
+            size = (self._side, self._side)
+            scales = fitting_scales(photo, size)
+            scale = scales[0] if rng.random() < FIRST_SCALE_SHARE else int(rng.choice(scales))
+            if len(self._kept) >= RUN:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[number] = draw(photo, size, noise.draw_near_gains(rng), scale, rng).tensors()
+        return self._kept[number]
 
 
 def validation_bursts(pairs: Sequence[Pair], most: int) -> list[BurstSample]:

@@ -56,6 +56,17 @@ def test_frames_are_aligned_and_have_the_noise_of_their_level(pairs, scale):
     assert np.std(made.frames.mean(0) - made.truth) < 0.6 * np.std(made.frames[0] - made.truth)
 
 
+def test_bursts_are_read_twice_turned_otherwise(pairs):
+    """Samples a run apart hold the same noise, as sorted numbers; the next two runs hold other bursts."""
+    samples = burst_samples.BurstSamples(pairs, 16, 0, 1000)
+    first, again, other = (
+        burst_samples.floats(samples[index])["frames"].flatten().sort().values
+        for index in (5, 5 + burst_samples.RUN, 5 + 2 * burst_samples.RUN)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
 def test_photographs_that_are_too_small_are_refused(pairs):
     """The message names both sizes and a way out."""
     with pytest.raises(UsageError, match="40x30 is too small for bursts of 64x64") as caught:
