@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from viewfinder.bursts import NoiseLevel, merge
+from viewfinder.train.camera import noise
 
 RNG = np.random.default_rng(6)
 LEVEL = NoiseLevel(0.02, 0.05)
@@ -37,6 +38,14 @@ def test_the_formula_holds_for_a_tile():
     expected = np.fft.ifft2(spectra[0] - ((1 - share) * difference).sum(0) / 3).real
     found = merge._merge_band(frames[:, None, None], LEVEL, 16.0)[0, 0]
     np.testing.assert_allclose(found, expected * merge.window(), atol=1e-6)
+
+
+def test_strength_grows_with_noise_and_is_bounded():
+    """It is 16 at the noise of gain 1 and grows to 83 at gain 8; beyond all gains it stays at its bounds."""
+    found = [merge.strength_for(level) for level in noise.GAINS.values()]
+    np.testing.assert_allclose(found, [16, 27, 47, 83], atol=0.6)
+    assert merge.strength_for(NoiseLevel(1e-4, 1e-3)) == 16
+    assert merge.strength_for(NoiseLevel(0.5, 0.5)) == 96
 
 
 @pytest.mark.parametrize("planes", [1, 3])
