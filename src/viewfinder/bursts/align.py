@@ -101,7 +101,8 @@ def aligned(frames: Array, motions: list[Motion]) -> Array:
 
 def _guide(frame: Array) -> Array:
     """Return what is compared: the root of light, averaged over 3x3 pixels."""
-    root = np.pad(np.sqrt(np.maximum(frame, 0) + np.float32(OFFSET)), 1, "edge")
+    root: Array = np.sqrt(np.maximum(frame, np.float32(0)) + np.float32(OFFSET))
+    root = np.pad(root, 1, "edge")
     lines = root[:-2] + root[1:-1] + root[2:]
     result: Array = (lines[:, :-2] + lines[:, 1:-1] + lines[:, 2:]) / np.float32(9)
     return result
@@ -119,9 +120,10 @@ def _levels(frame: Array) -> list[tuple[int, Array]]:
     """Return the sizes that are compared, coarsest first, each with its reduction."""
     scale, picture, found = 1, _guide(frame), []
     while True:
-        if picture.size <= MOST_PIXELS:
+        is_coarsest = min(picture.shape) < 2 * COARSEST_SIDE
+        if is_coarsest or picture.size <= MOST_PIXELS:
             found.append((scale, picture))
-        if min(picture.shape) < 2 * COARSEST_SIDE:
+        if is_coarsest:
             return found[::-1]
         scale, picture = scale * 2, _halved(picture)
 

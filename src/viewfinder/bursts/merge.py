@@ -87,15 +87,16 @@ def _tiles(frames: Array, first: int, last: int, columns: int) -> Array:
     rows = _mirrored(np.arange((first - 1) * half, last * half), frames.shape[1])
     places = _mirrored(np.arange(-half, columns * half), frames.shape[2])
     padded = frames[:, rows[:, None], places]
-    cut: Array = np.lib.stride_tricks.sliding_window_view(padded, (TILE, TILE), axis=(1, 2))[:, ::half, ::half]
-    return cut
+    cut: Array = np.lib.stride_tricks.sliding_window_view(padded, (len(frames), TILE, TILE))[0, ::half, ::half]
+    return np.moveaxis(cut, 2, 0)
 
 
 def _mirrored(places: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """Reflect places outside 0..size-1 at the border pixels."""
     period = 2 * (size - 1)
     folded = np.abs(places) % period
-    return np.minimum(folded, period - folded)
+    inside: NDArray[np.int64] = np.minimum(folded, period - folded)
+    return inside
 
 
 def _merge_band(tiles: Array, noise: NoiseLevel, strength: float) -> Array:

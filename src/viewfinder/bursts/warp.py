@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+Vector = NDArray[np.float64]
 
 REACH = 2
 """Pixels beyond the nearest ones that the cubic reads."""
 
 
-def taps(fraction: Array | float) -> Array:
+def taps(fraction: Array | Vector | float) -> Array:
     """Return the weights of the neighbours at -1, 0, 1, 2 for a place at `fraction` (0..1): ``[4, ...]``, sum 1."""
     t = np.asarray(fraction, np.float32)
     weights = np.empty((4, *t.shape), np.float32)
@@ -58,15 +59,15 @@ def _along(frame: Array, shift: float, size: int) -> Array:
     whole = math.floor(shift)
     weights = taps(shift - whole)
     lines = frame[np.minimum(np.maximum(np.arange(-1, size + 2) + whole, 0), frame.shape[0] - 1)]
+    result: Array = lines[1 : size + 1] if shift == whole else weights[0] * lines[:size]
     if shift == whole:
-        return lines[1 : size + 1]
-    result: Array = weights[0] * lines[:size]
+        return result
     for tap in (1, 2, 3):
         result += weights[tap] * lines[tap : tap + size]
     return result
 
 
-def deformed(frame: Array, rows: Array, columns: Array, outside: Array) -> Array:
+def deformed(frame: Array, rows: Vector, columns: Vector, outside: Array) -> Array:
     """Return ``frame[rows, columns]`` at places of fractions of a pixel.
 
     Args:
