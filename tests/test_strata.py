@@ -24,3 +24,10 @@ def test_means_are_taken_within_a_stratum() -> None:
     samples = {"night": 30.0, "cave": 32.0, "beach": 50.0, "unsorted": 0.0}
     kinds = {"night": "exposure=dark", "cave": "exposure=dark", "beach": "exposure=bright"}
     assert strata.means(samples, kinds) == {"exposure=bright": 50.0, "exposure=dark": 31.0}
+
+
+def test_a_sample_may_belong_to_several_strata() -> None:
+    """A burst counts for its gain and for its motion; the counts say how many stand behind a mean."""
+    kinds = {"a": ["gain=1", "motion=small"], "b": ["gain=1", "motion=large"], "c": "exposure=dark"}
+    assert strata.means({"a": 30.0, "b": 40.0}, kinds) == {"gain=1": 35.0, "motion=large": 40.0, "motion=small": 30.0}
+    assert strata.counts(kinds) == {"exposure=dark": 1, "gain=1": 2, "motion=large": 1, "motion=small": 1}

@@ -39,12 +39,15 @@ class Small(nn.Module):
         nn.init.constant_(self.predict.bias, 1 / 75)
 
     def forward(self, frames, deviation):
+        """Denoise."""
         return self.combine(self.kernels(frames, deviation), frames, deviation)
 
     def kernels(self, frames, deviation):
+        """Predict."""
         return self.predict(F.avg_pool2d(torch.cat([frames, deviation], 1), 2))
 
     def combine(self, kernels, frames, _deviation):
+        """Apply."""
         return self.application(kernels, frames)
 
 

@@ -195,7 +195,7 @@ def _number(path: Path, stored: Mapping[str, NDArray[Any]], key: str) -> float |
 
 
 def developed(frames: Frames, merged: Array) -> Array:
-    """Turn merged planes into linear sRGB ``[H, W, 3]``: grey is repeated, Bayer planes are developed and set upright."""
+    """Turn merged planes into linear sRGB ``[H, W, 3]``: grey is repeated, Bayer planes are developed and turned."""
     if merged.shape[-1] == 1:
         return np.repeat(merged, 3, -1)
     if merged.shape[-1] == 3:
