@@ -99,6 +99,7 @@ class Phone:
     """See `viewfinder.devices.Device`."""
 
     evidence = Evidence.MEASURED
+    formats = ("tflite",)
 
     def __init__(self, serial: str) -> None:
         """Remember which one it is."""

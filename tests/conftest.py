@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 from tests.devices.loopback import board, sshd  # noqa: F401 fixtures of several folders
-from tests.devices.phones import phone, phone_server, phones, telephones  # noqa: F401 as above
+from tests.devices.phones import (  # noqa: F401 as above
+    phone,
+    phone_server,
+    phones,
+    runner,
+    shared_runner,
+    telephones,
+)
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

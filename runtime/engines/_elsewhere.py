@@ -17,9 +17,15 @@ from viewfinder.measurement import Evidence
 from viewfinder.runtime.engines._process import Interpreter, WorkerRunner, open_in
 
 MODULES: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {"tflite": ("litert", "ai_edge_litert.interpreter"), "onnx": ("onnxruntime", "onnxruntime")}
+    {
+        "tflite": ("litert", "ai_edge_litert.interpreter"),
+        "onnx": ("onnxruntime", "onnxruntime"),
+        "coreml": ("coreml", "coremltools"),
+    }
 )
 """Engine and module of each format that devices run."""
+FORMATS = ("tflite", "onnx")
+"""What a device runs that does not say otherwise in ``formats``."""
 TIMEOUT_S = 900.0
 """For one run of a graph. Emulated, HDRNet's take about a second; a device that hangs must not hang us."""
 
@@ -79,10 +85,10 @@ class Elsewhere:
         Raises:
             UsageError: it is one of them.
         """
-        if self.FORMAT not in MODULES:
-            raise UsageError(
-                f"{self.launcher.name} does not run {self.FORMAT} artifacts", f"it runs: {', '.join(MODULES)}"
-            )
+        able = getattr(self.launcher, "formats", FORMATS)
+        if self.FORMAT not in able:
+            name = self.launcher.name
+            raise UsageError(f"{name} does not run {self.FORMAT} artifacts", f"it runs: {', '.join(able)}")
 
     @property
     def NAME(self) -> str:  # noqa: N802 a fact of engines is a constant of their module

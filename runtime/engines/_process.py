@@ -24,6 +24,8 @@ from viewfinder.runtime.engines._tensors import by_name_or_order, checked, damag
 from viewfinder.task import TensorSpec
 
 _IDENTIFIER = b"TFL3"
+_COREML = Path(__file__).resolve().with_name("_coreml_worker.py")
+"""A script of its own, which takes the worker as its first word."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,14 @@ def open_in(interpreter: Interpreter, module: str, path: Path, graph: GraphFile,
         NotVerifiedError: this runtime does not load or run the file, crashes or hangs on it, or answers garbage.
         MissingToolError: the interpreter cannot be started.
     """
-    if module not in _worker.MODELS:
+    if module not in _worker.MODELS and module != "coremltools":
         with path.open("rb") as stream:
             if stream.read(8)[4:] != _IDENTIFIER:
                 raise damaged(path, "it is not a TFLite file")
     place = interpreter.place or str
-    script = [] if interpreter.native else [place(Path(_worker.__file__).resolve())]
-    words = [*script, module, place(path.resolve()), str(threads)]
+    scripts = [] if interpreter.native else [Path(_worker.__file__).resolve()]
+    scripts = [*([_COREML] if module == "coremltools" else []), *scripts]
+    words = [*map(place, scripts), module, place(path.resolve()), str(threads)]
     return WorkerRunner(interpreter, words, path, graph)
 
 

@@ -15,6 +15,7 @@ import pytest
 from tests.devices import phone_root
 
 from viewfinder.devices._folder import locked
+from viewfinder.devices.userland import profiles
 
 BINFMT = (
     r":arm64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
@@ -147,11 +148,13 @@ def telephones(request, phone_server, tmp_path_factory):
         with locked("adb-suite", wait_s=600):  # several workers begin at the same time
             phone_root.make(cache / "root")
     phones = []
-    for model, part in (("cortex-a76", "0xd0b"), ("cortex-a53", "0xd03")):
-        folder = tmp_path_factory.mktemp("phone")
-        for name in ("tmp", "told", "cpu"):
+    for model in ("cortex-a76", "cortex-a53"):
+        folder, profile = tmp_path_factory.mktemp("phone"), profiles.profile(model)
+        for name in ("tmp", "told"):
             (folder / name).mkdir()
-        (folder / "told" / "cpuinfo").write_text(f"processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: {part}\n\n")
+        profiles.write(profile, cache / "root", folder / "profile")
+        shutil.copytree(folder / "profile" / "sys" / "devices" / "system" / "cpu", folder / "cpu")
+        (folder / "told" / "cpuinfo").write_text(profiles.cpuinfo(profile))
         (folder / "told" / "battery").write_text(BATTERY)
         phones.append(Telephone(folder, cache / "root", model, _port(), phone_server))
         phones[-1].tell()
@@ -185,3 +188,22 @@ def phones(telephones, phone_server, monkeypatch):
 def phone(phones):
     """Offer the first phone."""
     return phones[0]
+
+
+@pytest.fixture(scope="session")
+def shared_runner(request, shared_userland):
+    """Set the phones' runner up once, beside the ARM64 userland that it is taken from."""
+    from viewfinder.devices.adb import payload
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VIEWFINDER_CACHE", str(shared_userland.parents[1]))
+        with locked("runner-suite", wait_s=300):
+            return payload.install(lambda _line: None)
+
+
+@pytest.fixture
+def runner(own_cache, shared_userland, shared_runner):
+    """Offer the runner, in a cache that is the test's own otherwise."""
+    (own_cache / "devices").mkdir()
+    for there in (shared_userland, shared_runner.parent):
+        (own_cache / "devices" / there.name).symlink_to(there)
