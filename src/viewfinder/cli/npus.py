@@ -1,4 +1,4 @@
-"""What NPUs made of artifacts, as one table; and the verb that compiles for them."""
+"""What NPUs made of artifacts, as one table; and the verbs that compile for them and look at what they do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from viewfinder.cli.options import MaxFallback, NoCache
 from viewfinder.cli.table import size, table
-from viewfinder.cli.verb import Outcome, progress, verb
+from viewfinder.cli.verb import Outcome, progress, typed, verb
 
 if TYPE_CHECKING:
     from viewfinder.measurement import Measurement, Report
@@ -25,8 +25,10 @@ _HEADER = (
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the verb."""
+    """Register the verbs."""
     verb(app, "compile")(compile_for)
+    verb(app, "placement")(placement)
+    verb(app, "overflow")(overflow)
 
 
 CompileSubject = Annotated[
@@ -55,6 +57,79 @@ def compile_for(
     request = verbs.CompileRequest(subject, tuple(targets), output, not no_cache, max_fallback_ops)
     made = verbs.compile(request, progress)
     return Outcome(made.to_dict(), compiled(made))
+
+
+Before = Annotated[
+    Path, typer.Argument(metavar="OLD", help="A compiled artifact's folder, or a build with some.", show_default=False)
+]
+After = Annotated[Path, typer.Argument(metavar="NEW", help="The same of the build to judge.", show_default=False)]
+
+
+def placement(before: Before, after: After) -> Outcome:
+    """Compare where two builds place operators; more on the CPU fails."""
+    from viewfinder.verbs import placement as verbs
+
+    result = verbs.placement(before, after)
+    rows = [
+        (
+            one.artifact, one.graph,
+            ", ".join(f"{kind} {npu:+d} NPU {cpu:+d} CPU" for kind, (npu, cpu) in one.moved.items()) or "nothing",
+            f"{sum(one.before.on_cpu.values())} to {sum(one.after.on_cpu.values())}",
+            f"{one.before.partitions} to {one.after.partitions}",
+            "worse" if one.is_worse else "-",
+        )
+        for one in result.changes
+    ]  # fmt: skip
+    parts = [table(("artifact", "graph", "moved", "on the CPU", "pieces", "verdict"), rows)]
+    parts += [f"only in {before}: {name}" for name in result.only_before]
+    parts += [f"only in {after}: {name}" for name in result.only_after]
+    return Outcome(result.to_dict(), "\n".join(parts), result.exit_code)
+
+
+OverflowSubject = Annotated[
+    str,
+    typer.Argument(
+        metavar="ARTIFACT",
+        help="An artifact's folder, as `compile` made it, say, or a folder with artifacts.",
+        show_default=False,
+    ),
+]
+Against = Annotated[
+    Path | None,
+    typer.Option(
+        "--against", metavar="ARTIFACT", help="Float artifact to compare with.", show_default="the parent, or beside it"
+    ),
+]
+GoldenFile = Annotated[
+    Path | None,
+    typer.Option("--golden", metavar="FILE", help="Golden pictures.", show_default="golden.npz beside ARTIFACT"),
+]
+LeastRatio = Annotated[float, typer.Option("--min-sqnr", metavar="DB", help="Least ratio of signal to error.")]
+OverflowFolder = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FOLDER", help="Where to write the report.", show_default="nowhere"),
+]
+
+
+def overflow(
+    subject: OverflowSubject,
+    against: Against = None,
+    golden: GoldenFile = None,
+    min_sqnr: LeastRatio = 20.0,
+    output: OverflowFolder = None,
+) -> Outcome:
+    """Feed values that half precision cannot hold, and name how it fails."""
+    from viewfinder.verbs import overflow as verbs
+
+    request = verbs.OverflowRequest(subject, against, golden, min_sqnr, output, typed())
+    result = verbs.overflow(request, progress)
+    rows = [
+        (name, one.graph, one.signature, f"{one.sqnr_db:.1f} dB", f"{one.largest:.4g}", f"{one.expected:.4g}")
+        for name, found in result.found.items()
+        for one in found
+    ]
+    shown = table(("artifact", "graph", "signature", "signal to error", "largest value", "float's"), rows)
+    return Outcome(result.to_dict(), f"{shown}\n\nverdict: {result.document.verdict}", result.exit_code)
 
 
 def compiled(result: CompileResult) -> str:

@@ -1,0 +1,38 @@
+"""The words for how an artifact fails on values that are too large."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from viewfinder.artifact import GraphFile
+from viewfinder.runtime import overflow
+from viewfinder.task import TensorSpec
+
+
+@pytest.mark.parametrize(
+    ("spoil", "word"),
+    [
+        (lambda values: values, overflow.SOUND),
+        (lambda values: values * np.float32(1.01), overflow.SOUND),
+        (lambda values: values.clip(-65504, 65504), overflow.SATURATE),
+        (lambda values: np.where(values > 65504, np.inf, values), overflow.NONFINITE),
+        (lambda values: values[::-1], overflow.INEXACT),
+    ],
+)
+def test_each_failure_has_its_word(spoil, word):
+    """Saturation is finite: a search for NaN would pass it."""
+    values = np.linspace(0, 1e6, 1000, dtype=np.float32)
+    found = overflow.compared("g", {"out": values}, {"out": spoil(values)})
+    assert found.signature == word
+    assert (found.sqnr_db >= overflow.LIMIT_DB) == (word == overflow.SOUND)
+    assert (found.not_finite > 0) == (word == overflow.NONFINITE)
+    assert word in str(found)
+
+
+def test_only_pictures_are_enlarged():
+    """Weights of rows and columns, which have no colour space, stay."""
+    specs = (TensorSpec("image", (1, 2)), TensorSpec("rows", (1, 2), colour_space=None))
+    fed = {name: np.ones((1, 2), np.float32) for name in ("image", "rows")}
+    found = overflow.enlarged(GraphFile("g", "g.onnx", specs, specs), fed)
+    assert (found["image"].max(), found["rows"].max()) == (overflow.SCALE, 1)
