@@ -111,8 +111,8 @@ def _guide(frame: Array) -> Array:
 def _halved(picture: Array) -> Array:
     """Average 2x2 pixels; an odd last line is left out."""
     rows, columns = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
-    lines = picture[0:rows:2] + picture[1:rows:2]
-    result: Array = (lines[:, 0:columns:2] + lines[:, 1:columns:2]) / np.float32(4)
+    lines: Array = picture[0:rows:2] + picture[1:rows:2]
+    result: Array = (lines[:, 0:columns:2] + lines[:, 1:columns:2]) * np.float32(0.25)
     return result
 
 
