@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from viewfinder.errors import UsageError
-from viewfinder.quantize.job import GraphJob, Ranges, abilities, counts
+from viewfinder.quantize import compensation
+from viewfinder.quantize.job import Feeds, GraphJob, Ranges, Watcher, abilities, counts
+from viewfinder.quantize.rounding import Layer, Window
 from viewfinder.recipe import Operator, Rule
 
 TOOLS = ("coremltools",)
@@ -28,6 +30,7 @@ ABILITIES = abilities(
 )
 SMALLEST_WEIGHT = 512
 """Weights with fewer values stay as they are: nothing is won."""
+_CONVOLUTION_AXES = 4
 _PAIRS = ("insert_prefix_quantize_dequantize_pair", "insert_suffix_quantize_dequantize_pair")
 
 
@@ -41,6 +44,7 @@ def quantize(job: GraphJob) -> dict[str, Any]:
 
     model = ct.models.MLModel(str(job.source), skip_model_load=True)
     rules = _rules(job, model)
+    model = _compensated(job, model, {name for name, rule in rules.items() if rule.is_compensated})
     model = _halved(job, model)
     if any(rule.activations == "int8" for rule in rules.values()):
         model = _activations(job, model)
@@ -120,16 +124,77 @@ def _activations(job: GraphJob, model: Any) -> Any:
 
 def _ranges(job: GraphJob, model: Any) -> dict[str, dict[str, float]]:
     """Measure the range of every tensor of a program, as coremltools' passes want them."""
+    found = _observed(job, model, job.require_feeds())
+    return {name: {"rmin": low, "rmax": high} for name, (low, high) in found.items()}
+
+
+def _observed(job: GraphJob, model: Any, feeds: Iterable[Feeds], see: Watcher | None = None) -> Ranges:
+    """Evaluate a model on feeds; `see` is shown every tensor."""
     if job.observe is None:
         raise UsageError(
             "Core ML activations need ranges, and nothing here measures them",
-            "quantize through `viewfinder quantize`, or keep the activations float",
+            "quantize through `viewfinder quantize`, or keep activations float and rounding nearest",
         )
     with tempfile.TemporaryDirectory(prefix="viewfinder-quantize-") as folder:
-        package = Path(folder) / "half.mlpackage"
+        package = Path(folder) / "observed.mlpackage"
         model.save(str(package))
-        found: Ranges = job.observe(package, job.require_feeds())
-    return {name: {"rmin": low, "rmax": high} for name, (low, high) in found.items()}
+        return job.observe(package, feeds, see)
+
+
+def _compensated(job: GraphJob, model: Any, chosen: set[str]) -> Any:
+    """Round the weights of the `chosen` operations so that their errors cancel on the calibration pictures."""
+    from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
+    from coremltools.models.utils import _apply_graph_pass
+
+    if not chosen:
+        return model
+    layers: dict[str, tuple[str, Layer]] = {}
+
+    class Find(AbstractGraphPass):  # type: ignore[misc]
+        """Notes the layers; a second time, gives them their new weights."""
+
+        def apply(self, prog: Any) -> None:
+            """Walk over the operations."""
+            every = (one for function in prog.functions.values() for one in function.operations)
+            for operation in [one for one in every if one.name in chosen]:
+                _note_or_write(operation, layers)
+
+    _apply_graph_pass(model, Find(), skip_model_load=True, return_pymil_prog=True)
+
+    def see(name: str, array: Any) -> None:
+        """Show a tensor to the layers that read it."""
+        for _, layer in (pair for pair in layers.values() if pair[0] == name):
+            layer.see(array)
+
+    feeds = job.require_feeds()
+    _observed(job, model, feeds[:: -(-len(feeds) // compensation.MOST_FEEDS)], see)
+    return _apply_graph_pass(model, Find(), skip_model_load=True)
+
+
+def _note_or_write(operation: Any, layers: dict[str, tuple[str, Layer]]) -> None:
+    """Note an operation with its layer, or write the rounded weights of one that is noted."""
+    if operation.name in layers:
+        operation.weight.val[...] = layers[operation.name][1].rounded()
+    elif (layer := _layer(operation)) is not None:
+        layers[operation.name] = (operation.x.name, layer)
+
+
+def _layer(operation: Any) -> Layer | None:
+    """Describe an operation: 2-D convolutions without groups, and products with a matrix; None for others."""
+    weight = getattr(operation, "weight", None)
+    if weight is None or weight.val is None or operation.op_type not in {"conv", "linear"}:
+        return None
+    if operation.op_type == "linear":
+        return Layer(weight.val)
+    kernel, stride = weight.val.shape[2:], tuple(int(step) for step in operation.strides.val)
+    dilation = tuple(int(step) for step in operation.dilations.val)
+    kind = operation.pad_type.val
+    if weight.val.ndim != _CONVOLUTION_AXES or operation.groups.val != 1 or kind not in {"valid", "custom", "same"}:
+        return None
+    if kind == "same":
+        return Layer(weight.val, Window.same(operation.x.shape[2:], kernel, stride)) if dilation == (1, 1) else None
+    top, bottom, left, right = operation.pad.val if kind == "custom" else (0, 0, 0, 0)
+    return Layer(weight.val, Window(stride, dilation, ((top, bottom), (left, right))))
 
 
 def _weights(job: GraphJob, model: Any) -> Any:

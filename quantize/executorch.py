@@ -5,12 +5,15 @@ PyTorch is imported here because PT2E works on PyTorch's own graph and no file f
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from viewfinder.errors import UsageError
+from viewfinder.quantize import compensation
 from viewfinder.quantize.job import Feeds, GraphJob, abilities, counts
+from viewfinder.quantize.rounding import Layer, Window
 from viewfinder.recipe import Operator, Rule
 
 TOOLS = ("torch", "torchao", "executorch")
@@ -64,6 +67,7 @@ def _prepared(job: GraphJob) -> tuple[Any, list[Rule]]:
     rules = dict(zip((node.name for node in nodes), job.rules(map(_described, nodes)), strict=True))
     # XNNPACK has no convolution with 8-bit weights alone: what asks for it stays float.
     rules = {name: rule if rule.activations == "int8" else Rule() for name, rule in rules.items()}
+    _compensate(exported, {name for name, rule in rules.items() if rule.is_compensated}, job)
     channel = all(rule.granularity == "channel" for rule in job.recipe.rules)
 
     class Kept(xnnpack.XNNPACKQuantizer):  # type: ignore[misc]
@@ -84,6 +88,55 @@ def _prepared(job: GraphJob) -> tuple[Any, list[Rule]]:
     quantizer = Kept()
     quantizer.set_global(_whole_ranges(xnnpack.get_symmetric_quantization_config(is_per_channel=channel)))
     return prepare_pt2e(exported, quantizer), list(rules.values())
+
+
+def _compensate(exported: Any, chosen: set[str], job: GraphJob) -> None:
+    """Round the weights of the `chosen` nodes so that their errors cancel on the calibration pictures."""
+    import torch
+
+    layers = {node: layer for node in exported.graph.nodes if node.name in chosen for layer in _layer(exported, node)}
+    if not layers:
+        return
+
+    class Watch(torch.fx.Interpreter):
+        """Shows every layer its input."""
+
+        def run_node(self, n: Any) -> Any:
+            """Compute a node."""
+            if n in layers:
+                layers[n].see(self.env[n.args[0]].numpy())
+            return super().run_node(n)
+
+    feeds = job.require_feeds()
+    with torch.no_grad():
+        for feed in feeds[:: -(-len(feeds) // compensation.MOST_FEEDS)]:
+            Watch(exported).run(*(torch.from_numpy(array.copy()) for array in feed.values()))
+        for node, layer in layers.items():
+            _weight(exported, node).copy_(torch.from_numpy(layer.rounded()))
+
+
+def _weight(exported: Any, node: Any) -> Any:
+    """Return the weights of a node, or None where they are no constant."""
+    given = node.args[1] if len(node.args) > 1 else None
+    is_constant = getattr(given, "op", "") == "get_attr"
+    return functools.reduce(getattr, given.target.split("."), exported) if is_constant else None
+
+
+def _layer(exported: Any, node: Any) -> Iterable[Layer]:
+    """Describe a node: 2-D convolutions without groups, and products with a matrix."""
+    kind, weight = str(node.target), _weight(exported, node)
+    if weight is None:
+        return
+    values = weight.detach().numpy()
+    if kind == "aten.linear.default":
+        yield Layer(values)
+    elif kind == "aten.conv2d.default":
+        defaults = (None, None, None, (1, 1), (0, 0), (1, 1), 1)
+        stride, padding, dilation, groups = (*node.args, *defaults[len(node.args) :])[3:]
+        above, beside = padding
+        if groups == 1:
+            window = Window(tuple(stride), tuple(dilation), ((above, above), (beside, beside)))
+            yield Layer(values, window)
 
 
 def _whole_ranges(config: Any) -> Any:

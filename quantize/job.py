@@ -18,7 +18,9 @@ Feeds = Mapping[str, NDArray[Any]]
 """One set of inputs of a graph: name to array."""
 Ranges = Mapping[str, tuple[float, float]]
 """Tensor name to the smallest and largest value that it took."""
-Observe = Callable[[Path, Iterable[Feeds]], Ranges]
+Watcher = Callable[[str, NDArray[Any]], None]
+"""Is shown the name and the values of a tensor."""
+Observe = Callable[[Path, Iterable[Feeds], Watcher | None], Ranges]
 """Runs a file of a graph on feeds and watches every tensor; for formats whose own tool cannot run here."""
 
 
@@ -80,7 +82,7 @@ class Abilities:
                 return f"{rule.weights} weights"
             if rule.activations not in self.activations:
                 return f"{rule.activations} activations"
-        if not self.weights_alone and not recipe.needs_calibration:
+        if not self.weights_alone and not any(rule.activations in {"int8", "int16"} for rule in recipe.rules):
             return "8-bit weights without 8-bit activations"
         return ""
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from viewfinder.errors import UsageError
+from viewfinder.quantize import compensation
 from viewfinder.quantize.job import Feeds, GraphJob, abilities, counts
 from viewfinder.recipe import Operator, Rule
 
@@ -42,6 +43,7 @@ def quantize(job: GraphJob) -> dict[str, Any]:
         raise UsageError(
             f"the recipe asks for fp16 and int8 in the graph {job.name}", "keep what is not int8 in float, not fp16"
         )
+    compensation.in_onnx(model, {name for name, rule in rules.items() if rule.is_compensated}, job.feeds)
     if "fp16" in kinds:
         result = _halved(model, rules)
     else:

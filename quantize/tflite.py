@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from viewfinder.errors import UsageError
+from viewfinder.quantize import compensation
 from viewfinder.quantize.job import Feeds, GraphJob, abilities, counts
 from viewfinder.recipe import Operator, Recipe, Rule
 
@@ -37,7 +38,7 @@ def quantize(job: GraphJob) -> dict[str, Any]:
     operators = _operators(job)
     entries = native(job.recipe, job.name, operators)
     try:
-        engine = quantizer.Quantizer(str(job.source), entries)
+        engine = quantizer.Quantizer(_compensated(job, operators), entries)
         calibrated = None
         if engine.need_calibration:
             calibrated = _ranges(engine, _signature(job), job.require_feeds())
@@ -57,6 +58,15 @@ def quantize(job: GraphJob) -> dict[str, Any]:
         "rules": counts(job.rules(operators)),
         "ai_edge_quantizer_recipe": entries,
     }
+
+
+def _compensated(job: GraphJob, operators: Sequence[Operator]) -> str | bytearray:
+    """Return the float file, its weights rounded where the recipe compensates their errors."""
+    chosen = {number for number, rule in enumerate(job.rules(operators)) if rule.is_compensated}
+    if not chosen or NATIVE in job.recipe.native:
+        return str(job.source)
+    signature = _signature(job)
+    return bytearray(compensation.in_tflite(job.source.read_bytes(), chosen, job.require_feeds(), signature))
 
 
 def _ranges(engine: Any, signature: str, feeds: Iterable[Feeds]) -> dict[str, Any]:

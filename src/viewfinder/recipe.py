@@ -24,6 +24,8 @@ WEIGHTS = (FLOAT, "fp16", "int8", "int4", "palette8", "palette6", "palette4")
 ACTIVATIONS = (FLOAT, "fp16", "int8", "int16", "dynamic")
 """``dynamic``: int8, with a range that the runtime looks up at every call (LiteRT)."""
 GRANULARITIES = ("channel", "tensor")
+ROUNDINGS = ("nearest", "compensated")
+"""``compensated``: the errors of a filter's weights cancel on the calibration pictures; for int8, per channel."""
 TARGETS = ("cpu", "npu")
 
 
@@ -47,6 +49,7 @@ class Rule:
         weights: one of `WEIGHTS`.
         activations: one of `ACTIVATIONS`; what the operator's inputs and results are kept in.
         granularity: one scale per output ``channel`` of a weight, or one per ``tensor``.
+        rounding: one of `ROUNDINGS`, for the weights.
         reason: why, with the number that was measured.
     """
 
@@ -58,10 +61,12 @@ class Rule:
     activations: str = FLOAT
     granularity: str = "channel"
     reason: str = ""
+    rounding: str = "nearest"
 
     def __post_init__(self) -> None:
         """Refuse words and expressions that mean nothing."""
-        for name, known in (("weights", WEIGHTS), ("activations", ACTIVATIONS), ("granularity", GRANULARITIES)):
+        words = {"weights": WEIGHTS, "activations": ACTIVATIONS, "granularity": GRANULARITIES, "rounding": ROUNDINGS}
+        for name, known in words.items():
             value = getattr(self, name)
             if value not in known:
                 raise BadRecipeError(f"a rule's {name} are {value!r}", f"choose one of: {', '.join(known)}")
@@ -81,6 +86,11 @@ class Rule:
     def is_float(self) -> bool:
         """Tell a rule that leaves operators alone."""
         return self.weights == FLOAT == self.activations
+
+    @property
+    def is_compensated(self) -> bool:
+        """Tell whether the errors of the weights have to cancel on the calibration pictures."""
+        return (self.rounding, self.weights, self.granularity) == ("compensated", "int8", "channel")
 
     @property
     def kind(self) -> str:
@@ -206,8 +216,10 @@ class Recipe:
 
     @property
     def needs_calibration(self) -> bool:
-        """Tell whether activation ranges have to be measured."""
-        return bool(self.native) or any(rule.activations in {"int8", "int16"} for rule in self.rules)
+        """Tell whether pictures have to pass through: for activation ranges, or for the rounding of weights."""
+        return bool(self.native) or any(
+            rule.activations in {"int8", "int16"} or rule.is_compensated for rule in self.rules
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON data."""

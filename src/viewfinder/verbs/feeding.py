@@ -81,8 +81,13 @@ def record(
     return {name: tuple(feeds) for name, feeds in found.items()}
 
 
-def ranges(path: Path, feeds: Iterable[Mapping[str, Array]]) -> dict[str, tuple[float, float]]:
-    """Evaluate a Core ML package on feeds and return the smallest and largest value of every tensor."""
+def ranges(
+    path: Path, feeds: Iterable[Mapping[str, Array]], see: Callable[[str, Array], None] | None = None
+) -> dict[str, tuple[float, float]]:
+    """Evaluate a Core ML package on feeds and return the smallest and largest value of every tensor.
+
+    `see` is shown every tensor, by name.
+    """
     from viewfinder.runtime.coreml.evaluator import Evaluator
 
     evaluator = Evaluator(path)
@@ -90,6 +95,8 @@ def ranges(path: Path, feeds: Iterable[Mapping[str, Array]]) -> dict[str, tuple[
 
     def watch(name: str, array: Array) -> None:
         """Widen the range of a tensor."""
+        if see is not None:
+            see(name, array)
         if array.dtype.kind == "f" and array.size:
             low, high = found.get(name, (np.inf, -np.inf))
             found[name] = (min(low, float(array.min())), max(high, float(array.max())))
