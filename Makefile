@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 OUTPUT ?= build/hdrnet
-MARKERS ?= not slow and not browser and not device and not arm64 and not ssh and not adb
+MARKERS ?= not slow and not browser and not device and not arm64 and not ssh and not adb and not farm
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 

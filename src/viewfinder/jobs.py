@@ -15,10 +15,10 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from viewfinder import errors
 from viewfinder.errors import MissingToolError, ViewfinderError
@@ -101,6 +101,34 @@ def run(
                 running.append(_start(job, Path(work)))
             time.sleep(_POLL_S if running else 0)
     return ended
+
+
+class Pool:
+    """Jobs that are started one by one; those that still run are stopped when the block is left."""
+
+    def __enter__(self) -> Self:
+        """Make a folder for calls and answers."""
+        self._running: list[_Running] = []
+        with ExitStack() as stack:
+            self._work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="viewfinder-jobs-")))
+            stack.enter_context(_stopping(self._running))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop what runs, and clean up."""
+        self._stack.close()
+
+    def start(self, job: Job) -> None:
+        """Start a job now; what it waits for is the caller's business."""
+        self._running.append(_start(job, self._work))
+
+    def ended(self, wait_s: float = 0.0) -> list[Ended]:
+        """Return the jobs that have ended since the last call; if there are none, wait a little for one."""
+        deadline = time.monotonic() + wait_s
+        while not (found := _collect(self._running)) and self._running and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        return found
 
 
 def _next(waiting: Sequence[Job], ended: Mapping[str, Ended]) -> Job | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,8 @@ from viewfinder.cli.verb import Outcome, progress, typed, verb
 if TYPE_CHECKING:
     from viewfinder.devices import Found
     from viewfinder.measurement import Measurement, Report
-    from viewfinder.verbs.profile import ProfileResult
+    from viewfinder.verbs.farm import FarmResult
+    from viewfinder.verbs.profile import ProfileRequest, ProfileResult
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,15 +47,25 @@ class _Bare(typer.Typer):
         return self._group.callback(invoke_without_command=True)
 
 
+Ray = Annotated[
+    bool, typer.Option("--ray", help="Print what this computer can use as `ray start --resources` takes it.")
+]
+
+
 def bare(context: typer.Context) -> Outcome:
     """List devices; set up and remove those that are emulated."""
     return Outcome() if context.invoked_subcommand else listed()
 
 
-def listed() -> Outcome:
+def listed(ray: Ray = False) -> Outcome:
     """List what is attached or can be emulated, and what is missing to use it."""
     from viewfinder.verbs import devices
 
+    if ray:
+        from viewfinder.verbs import farm
+
+        offered = farm.resources()
+        return Outcome(offered, json.dumps(offered))
     found = devices.found()
     return Outcome([one.to_dict() for one in found], _table(found))
 
@@ -113,6 +125,20 @@ Against = Annotated[
     ),
 ]
 
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        "--devices",
+        metavar="NAME,NAME",
+        help="Every artifact on every one of these devices; `all`: those that can be used. Needs -o; a rerun goes on.",
+        show_default="one target",
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option("--ray", metavar="ADDRESS", help="On the devices of a Ray cluster; `auto` for this computer's."),
+]
+
 
 def profile(
     subject: Artifacts,
@@ -124,6 +150,8 @@ def profile(
     output: ReportFolder = None,
     sustain: Sustain = None,
     against: Against = None,
+    devices: Devices = None,
+    ray: Cluster = None,
 ) -> Outcome:
     """Measure time here or on a board, or count instructions on an emulated one."""
     from viewfinder import durations
@@ -142,8 +170,35 @@ def profile(
         durations.seconds(sustain) if sustain else 0.0,
         against,
     )
+    if devices or ray:
+        return _farmed(request, devices or "all", ray or "")
     made = verbs.profile(request, progress)
     return Outcome(made.to_dict(), profiled(made), made.exit_code, made.warnings)
+
+
+def _farmed(request: ProfileRequest, devices: str, ray: str) -> Outcome:
+    """Run the matrix."""
+    from viewfinder.verbs import farm as verbs
+
+    names = tuple(name.strip() for name in devices.split(","))
+    made = verbs.farm(verbs.FarmRequest(request, names, ray), progress)
+    return Outcome(made.to_dict(), farmed(made), made.exit_code)
+
+
+def farmed(made: FarmResult) -> str:
+    """One line per artifact and device: how it went, the number that counts, where, or why not."""
+    rows = []
+    for cell in made.cells:
+        counted = [one.metric for one in cell.report.measurements if one.metric.endswith("_spread_percent")]
+        names = {name.removesuffix("_spread_percent") for name in counted}
+        main = [one for one in cell.report.measurements if one.metric.endswith("_warm_p50_ms") or one.metric in names]
+        numbers = ", ".join(f"{one.metric} {_value(one)}" for one in main)
+        why = next((one.reason for one in cell.report.measurements if one.reason), "")
+        rows.append((cell.artifact, cell.target, cell.state, numbers or why, cell.node[:12]))
+    skipped = [f"not run there: {text}" for text in made.skipped]
+    return "\n".join(
+        [table(("artifact", "target", "state", "numbers", "node"), rows), *skipped, f"\nreport: {made.report}"]
+    )
 
 
 def profiled(made: ProfileResult) -> str:

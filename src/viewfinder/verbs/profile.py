@@ -70,7 +70,10 @@ class ProfileRequest:
                 "threads, processes and runs have to be at least 1, seconds finite and not negative",
                 "leave them out for the defaults",
             )
-        if self.target is not None and self.target.device.startswith("arm64") and self.threads > 1:
+        is_emulated = self.target is not None and self.target.device.startswith("arm64")
+        if is_emulated and self.sustain_s:
+            raise UsageError(f"{self.target} does not tire: it is emulated, and has no time", "leave --sustain out")
+        if is_emulated and self.threads > 1:
             raise UsageError(
                 f"{self.threads} threads on {self.target}: counts are exact for one thread only", "leave --threads out"
             )
@@ -170,7 +173,7 @@ def _in_turn(request: ProfileRequest, chosen: list[Artifact], say: Progress) -> 
 
 def _result(request: ProfileRequest, first: Artifact, sections: tuple[Section, ...]) -> ProfileResult:
     """Put the report together and write it."""
-    document = _document(request, first, sections)
+    document = documented(request, first, sections)
     warnings = tuple(
         f"{section.report.artifact}: {text}; its numbers do not count as steady"
         for section in sections
@@ -219,7 +222,7 @@ def _report(made: Artifact, request: ProfileRequest, found: profiling.Profiled) 
     )
 
 
-def _document(request: ProfileRequest, first: Artifact, sections: tuple[Section, ...]) -> Document:
+def documented(request: ProfileRequest, first: Artifact, sections: tuple[Section, ...]) -> Document:
     """Put a report together; there is no golden file in it, because nothing is compared."""
     model = {
         "name": first.task,
