@@ -75,13 +75,19 @@ def test_what_no_frame_shows_is_the_reference(picture):
     np.testing.assert_allclose(window, laid[1, 20:90, 30:120], atol=1e-6)
 
 
-def test_motions_scale_and_join_tiles():
-    """A motion at twice the size has twice the shifts at the places that are twice as far; tiles join bilinearly."""
+def test_motions_scale_and_tiles_keep_their_edges():
+    """A motion at twice the size has twice the shifts at the places twice as far; a place has its own tile's shift."""
     local = np.zeros((2, 2, 2), np.float32)
     local[1, 1] = (4, -2)
     small = align.Motion((31.5, 31.5), (1.0, 2.0), 0.01, -0.02, local, (15.5, 47.5), (15.5, 47.5))
-    rows, columns = np.array([15.5, 31.5, 47.5]), np.array([47.5, 31.5, 47.5])
-    np.testing.assert_allclose(small.at(rows, columns)[1], (1 + 1, 2 - 0.5))
+    rows, columns = np.array([15.5, 30.0, 33.0]), np.array([47.5, 33.0, 33.0])
+    there = np.array(
+        [
+            (1 + 0.01 * (y - 31.5) - 0.02 * (x - 31.5), 2 + 0.01 * (x - 31.5) + 0.02 * (y - 31.5))
+            for y, x in zip(rows, columns, strict=True)
+        ]
+    )
+    np.testing.assert_allclose(small.at(rows, columns), there + np.array([[0, 0], [0, 0], [4, -2]]), atol=1e-6)
     large = small.scaled(2.0)
     np.testing.assert_allclose(large.at(rows * 2 + 0.5, columns * 2 + 0.5), 2 * small.at(rows, columns), atol=1e-9)
 

@@ -39,13 +39,13 @@ class Motion:
         return self.local is None and self.zoom == self.turn == 0
 
     def at(self, rows: Vector, columns: Vector) -> Vector:
-        """Return the shifts of places, ``[..., 2]``; tiles are joined bilinearly."""
+        """Return the shifts of places, ``[..., 2]``; a place has the further shift of the nearest tile."""
         y, x = rows - self.centre[0], columns - self.centre[1]
         found = np.stack(
             [self.shift[0] + self.zoom * y + self.turn * x, self.shift[1] + self.zoom * x - self.turn * y], -1
         )
         if self.local is not None:
-            found += _between(self.local, _share(rows, self.tops), _share(columns, self.lefts))
+            found += _nearest(self.local, _share(rows, self.tops), _share(columns, self.lefts))
         result: Vector = found
         return result
 
@@ -63,13 +63,7 @@ def _share(places: Vector, known: tuple[float, ...]) -> Vector:
     return np.interp(places, known, np.arange(len(known), dtype=np.float64))
 
 
-def _between(local: Array, rows: Vector, columns: Vector) -> Vector:
-    """Read ``[rows, columns, 2]`` bilinearly."""
-    top = np.minimum(rows.astype(np.int64), local.shape[0] - 1)
-    left = np.minimum(columns.astype(np.int64), local.shape[1] - 1)
-    below, right = np.minimum(top + 1, local.shape[0] - 1), np.minimum(left + 1, local.shape[1] - 1)
-    down, across = (rows - top)[..., None], (columns - left)[..., None]
-    upper = local[top, left] * (1 - across) + local[top, right] * across
-    lower = local[below, left] * (1 - across) + local[below, right] * across
-    result: Vector = upper * (1 - down) + lower * down
+def _nearest(local: Array, rows: Vector, columns: Vector) -> Array:
+    """Read ``[rows, columns, 2]`` at the nearest tile: what moves has an edge, and blended shifts fit neither side."""
+    result: Array = local[np.rint(rows).astype(np.int64), np.rint(columns).astype(np.int64)]
     return result
