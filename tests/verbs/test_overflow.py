@@ -18,9 +18,12 @@ from viewfinder.verbs.overflow import OverflowRequest, overflow
 
 
 def build(folder):
-    """A graph that multiplies its picture by 1e5, and golden pictures."""
-    own = onnx_artifact(folder / "onnx-float", [helper.make_node("Mul", ["image", "much"], ["enhanced"], "louder")],
-                        [("much", 1e5)])  # fmt: skip
+    """A graph that multiplies its picture by 1000 and divides it again, and golden pictures."""
+    nodes = [
+        helper.make_node("Mul", ["image", "up"], ["large"], "louder"),
+        helper.make_node("Mul", ["large", "down"], ["enhanced"], "softer"),
+    ]
+    own = onnx_artifact(folder / "onnx-float", nodes, [("up", 1e3), ("down", 1e-3)])
     made.write_golden(folder / "golden.npz")
     return own
 
