@@ -24,6 +24,7 @@ from viewfinder.errors import UsageError
 from viewfinder.export.lowering import kernel_application
 from viewfinder.export.pipelines.layout import channels_last
 from viewfinder.export.pipelines.reach import reach, stride
+from viewfinder.export.pipelines.splitting import split
 from viewfinder.export.pipelines.tiles import mirrored
 from viewfinder.export.request import Cut, ExportRequest, Graph
 from viewfinder.task import Task, TensorSpec
@@ -47,7 +48,7 @@ def cut(task: Task, network: Any, request: ExportRequest) -> Cut:
     lowered = kernel_application.lower(network)
     examples = tuple(_example(spec) for spec in specs)
     target = replace(task.outputs[0], shape=_shape_of(task, lowered, examples, tile))
-    parts = _split(task, lowered, specs, examples) if request.form == "split" else None
+    parts = split(task.name, lowered, specs, examples) if request.form == "split" else None
     graphs = parts or [Graph("model", lowered, examples, specs, ())]
     graphs = [*graphs[:-1], replace(graphs[-1], outputs=(target,))]
     if request.layout == "nhwc":
@@ -172,75 +173,6 @@ def _measure(task: Task, network: Any) -> tuple[int, int]:
         if far < side // 2 - 1:
             break
     return far, stride(one, shape)
-
-
-class _Kernels(nn.Module):
-    """The part of a network that predicts kernels."""
-
-    def __init__(self, network: Any) -> None:
-        """Wrap `network`."""
-        super().__init__()
-        self.network = network
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Predict."""
-        found: Tensor = self.network.kernels(*inputs)
-        return found
-
-
-class _Application(nn.Module):
-    """The part that applies them; it gets the kernels and those inputs that it uses."""
-
-    def __init__(self, network: Any, used: Sequence[int], examples: Sequence[Tensor]) -> None:
-        """Wrap `network`; inputs that are not `used` never come, whatever stands in their place."""
-        super().__init__()
-        self.network, self.used, self.count = network, list(used), len(examples)
-
-    def forward(self, kernels: Tensor, *inputs: Tensor) -> Tensor:
-        """Apply."""
-        given: list[Tensor | None] = [None] * self.count
-        for place, value in zip(self.used, inputs, strict=True):
-            given[place] = value
-        result: Tensor = self.network.combine(kernels, *given)
-        return result
-
-
-def _split(task: Task, network: Any, specs: Sequence[TensorSpec], examples: Sequence[Tensor]) -> list[Graph]:
-    """Cut the network between kernels and application.
-
-    Raises:
-        UsageError: it cannot be cut.
-    """
-    if not hasattr(network, "kernels") or not hasattr(network, "combine"):
-        raise UsageError(
-            f"the network of {task.name} cannot be split",
-            "give it kernels(*inputs) and combine(kernels, *inputs), or export it whole",
-        )
-    with torch.no_grad():
-        kernels = network.kernels(*examples)
-    used = _used(network, kernels, examples)
-    between = TensorSpec(
-        "kernels", tuple(kernels.shape), value_range=None, colour_space=None, meaning="kernels, not normalised"
-    )
-    first = Graph("kernels", _Kernels(network).eval(), tuple(examples), tuple(specs), (between,))
-    module = _Application(network, used, examples).eval()
-    given = (kernels, *(examples[place] for place in used))
-    second = Graph("application", module, given, (between, *(specs[place] for place in used)), ())
-    return [first, second]
-
-
-def _used(network: Any, kernels: Tensor, examples: Sequence[Tensor]) -> list[int]:
-    """Find the inputs that the application looks at: those without which it does not run."""
-    used = []
-    for place in range(len(examples)):
-        given: list[Tensor | None] = list(examples)
-        given[place] = None
-        try:
-            with torch.no_grad():
-                network.combine(kernels, *given)
-        except (TypeError, AttributeError, RuntimeError):
-            used.append(place)
-    return used
 
 
 def enhance(task: Task, network: Any, burst: Burst) -> NDArray[np.float32]:

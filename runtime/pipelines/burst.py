@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from viewfinder import light
 from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.bursts import Burst, NoiseLevel, preparation
+from viewfinder.bursts.align import Motion
 from viewfinder.bursts.contract import KEY, Contract
 from viewfinder.bursts.frames import FloatFrames, Frames
 from viewfinder.errors import CheckFailedError, UsageError
@@ -100,14 +101,27 @@ class BurstRunner:
         moved = preparation.motions(frames, noise) if self.contract.aligned else None
         result: Array = np.empty((*frames.size, frames.planes), np.float32)
         for number in range(frames.planes):
-            plane = preparation.Plane(frames.plane(number), noise, moved)
-            tell((number + _BEFORE_TILES) / frames.planes)
-            for top, rows in self._rows(self._given(plane, noise)):
-                _check_finite(rows, top, frames.name)
-                result[top : top + len(rows), :, number] = rows
-                share = (top + len(rows)) / frames.size[0]
-                tell((number + _BEFORE_TILES + (1 - _BEFORE_TILES) * share) / frames.planes)
+            self._merge_plane(frames, number, (noise, moved), result, tell)
         return result
+
+    def _merge_plane(
+        self,
+        frames: Frames,
+        number: int,
+        known: tuple[NoiseLevel, list[Motion] | None],
+        result: Array,
+        tell: OnProgress,
+    ) -> None:
+        """Merge one plane into `result`; its frames are gone before the next plane's come."""
+        noise, moved = known
+        plane = preparation.Plane(frames.plane(number), noise, moved)
+        given = self._given(plane, noise)
+        tell((number + _BEFORE_TILES) / frames.planes)
+        for top, rows in self._rows(given):
+            _check_finite(rows, top, frames.name)
+            result[top : top + len(rows), :, number] = rows
+            share = (top + len(rows)) / frames.size[0]
+            tell((number + _BEFORE_TILES + (1 - _BEFORE_TILES) * share) / frames.planes)
 
     def _given(self, plane: preparation.Plane, noise: NoiseLevel) -> dict[str, Array]:
         """Collect the inputs that the graphs name: pictures ``[C, H, W]``, and the noise ``[2]``."""

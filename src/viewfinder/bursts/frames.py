@@ -160,7 +160,7 @@ class CodedFrames:
         """Return one plane of every frame, as a new array."""
         table, found = self._table(number), np.empty((self.count, *self.size), np.float32)
         for place, codes in enumerate(self.codes):
-            np.take(table, codes[..., number], out=found[place])
+            np.take(table, codes[..., number], out=found[place], mode="clip")  # any other mode copies
         return found
 
 

@@ -79,7 +79,9 @@ ExportFolder = Annotated[
     ),
 ]
 Layout = Annotated[str, typer.Option("--layout", metavar="NAME", help="nchw, or nhwc for pictures channel-last.")]
-Form = Annotated[str, typer.Option("--form", metavar="NAME", help="Form of slicing: auto, cell or tent.")]
+Form = Annotated[
+    str, typer.Option("--form", metavar="NAME", help="Form of slicing: auto, cell or tent; of bursts: whole, split.")
+]
 Width = Annotated[
     int | None, typer.Option("--width", metavar="PIXELS", min=16, help="Native width of the strip model.")
 ]
