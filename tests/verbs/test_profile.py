@@ -155,6 +155,22 @@ def test_a_sustained_run(build, capfd):
     assert main(["profile", str(build), "--sustain", "soon"]) == 2
 
 
+def test_operators_and_their_file_for_model_explorer(build, tmp_path, capfd):
+    """Where each runs and what it costs, in the report and as node data whose keys are tensors of the model."""
+    import onnx
+
+    assert (
+        main(["profile", str(build), "--operators", "-o", str(tmp_path / "out"), "--runs", "3", "--seconds", "0"]) == 0
+    )
+    said = capfd.readouterr().out
+    assert "operators, 0 fell back" in said
+    assert "CPUExecutionProvider" in said
+    data = json.loads((tmp_path / "out" / "onnx-float.model.node-data.json").read_text())
+    outputs = {name for one in onnx.load(build / "model.onnx").graph.node for name in one.output}
+    assert set(data["results"]) & outputs
+    assert all(one["value"] >= 0 for one in data["results"].values())
+
+
 def test_a_device_that_profiles_by_itself(build, tmp_path):
     """The fake follows its script: nothing is measured, and a cable that is pulled is not-run with its code."""
     (tmp_path / "lost.json").write_text(

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from viewfinder.verbs.farm import FarmResult
     from viewfinder.verbs.profile import ProfileRequest, ProfileResult
 
+MOST_OPERATORS = 8
+"""Shown of a graph; the report has all."""
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the group and the verb."""
@@ -134,6 +137,13 @@ Devices = Annotated[
         show_default="one target",
     ),
 ]
+Operators = Annotated[
+    bool,
+    typer.Option(
+        "--operators",
+        help="Also say where each operator runs, what it costs and what fell back; with -o, for Model Explorer too.",
+    ),
+]
 Cluster = Annotated[
     str | None,
     typer.Option("--ray", metavar="ADDRESS", help="On the devices of a Ray cluster; `auto` for this computer's."),
@@ -152,6 +162,7 @@ def profile(
     against: Against = None,
     devices: Devices = None,
     ray: Cluster = None,
+    operators: Operators = False,
 ) -> Outcome:
     """Measure time here or on a board, or count instructions on an emulated one."""
     from viewfinder import durations
@@ -169,6 +180,7 @@ def profile(
         typed(),
         durations.seconds(sustain) if sustain else 0.0,
         against,
+        operators,
     )
     if devices or ray:
         return _farmed(request, devices or "all", ray or "")
@@ -215,7 +227,28 @@ def _profile(report: Report) -> str:
         return f"{head}: {'; '.join(one.reason for one in report.measurements)}"
     rows = [(one.metric, _value(one)) for one in report.measurements if one.value or not _is_part(one)]
     note = "\nCounts of an emulated processor, one thread; they are no time." if report.evidence == "emulated" else ""
-    return f"{head}\n{table(('metric', 'value'), rows)}{_curves(report)}{note}"
+    return f"{head}\n{table(('metric', 'value'), rows)}{_curves(report)}{_operators(report)}{note}"
+
+
+def _operators(report: Report) -> str:
+    """The dearest operators of each graph, all that fell back, and why."""
+    text = f"\n{why}" if (why := report.notes.get("operators_not_told")) else ""
+    for graph, found in dict(report.notes.get("operators", {})).items():
+        dear = sorted(found, key=lambda one: -(one["microseconds"] or 0))[:MOST_OPERATORS]
+        shown = [one for one in found if one in dear or one["fallback"]]
+        cells = [
+            (one["kind"], one["name"], one["where"], _microseconds(one["microseconds"]), one["fallback"])
+            for one in shown
+        ]
+        fell = sum(bool(one["fallback"]) for one in found)
+        text += f"\n\n{graph}: {len(found)} operators, {fell} fell back\n"
+        text += table(("operator", "output", "where", "time", "why it fell back"), cells)
+    return text
+
+
+def _microseconds(value: float | None) -> str:
+    """Write the cost of an operator."""
+    return "not told" if value is None else f"{value:.4g} us"
 
 
 def _curves(report: Report) -> str:

@@ -55,11 +55,16 @@ class ProfileRequest:
     command: str = ""
     sustain_s: float = 0.0
     against: Path | None = None
+    operators: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what nothing can run with."""
         if not 0 <= self.sustain_s <= MOST_SUSTAINED_S:
             raise UsageError(f"a sustained run of {self.sustain_s} s", f"give at most {MOST_SUSTAINED_S / 3600:g} h")
+        if self.operators and (self.against or (self.target is not None and self.target.device != HOST)):
+            raise UsageError(
+                "operators are looked at on this computer, one artifact at a time", "leave --operators out"
+            )
         if self.against and (self.sustain_s or (self.target is not None and self.target.device != HOST)):
             raise UsageError(
                 "two artifacts are timed in turn on this computer only, and not sustained",
@@ -132,8 +137,25 @@ def profile(request: ProfileRequest, progress: Progress | None = None) -> Profil
     sections = []
     for one in chosen:
         say(f"profiling {one.folder.name}")
-        sections.append(Section(profiled(one, request, say)))
+        sections.append(Section(_with_operators(one, request, profiled(one, request, say), say)))
     return _result(request, chosen[0], tuple(sections))
+
+
+def _with_operators(made: Artifact, request: ProfileRequest, report: Report, say: Progress) -> Report:
+    """Add the operators of an artifact to its report, if they are asked for; why not, if they cannot be told."""
+    if not request.operators or report.evidence is Evidence.NOT_RUN:
+        return report
+    from viewfinder.verbs import placing
+
+    say(f"looking at the operators of {made.folder.name}")
+    try:
+        more: dict[str, Any] = {"operators": placing.placed(made, profiling.host_engine(made)[0])}
+    except NotVerifiedError as error:
+        more = {"operators_not_told": error.message}
+    found = replace(report, notes={**report.notes, **more})
+    if request.output is not None:
+        placing.write(found, request.output)
+    return found
 
 
 def chosen_artifacts(path: Path, target: Target | None) -> list[Artifact]:
