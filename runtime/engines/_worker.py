@@ -153,9 +153,8 @@ class Npu(Onnx):
         """Start a session in which nothing may run on the CPU, unless its file was compiled so."""
         qnn = importlib.import_module(module)
         runtime.register_execution_provider_library(qnn.EP_NAME, qnn.get_library_path())
-        options.add_session_config_entry(
-            "session.disable_cpu_ep_fallback", os.environ.get("VIEWFINDER_QNN_STRICT", "1")
-        )
+        strict = os.environ.get("VIEWFINDER_QNN_STRICT", "1")
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", strict)
         device = next(one for one in runtime.get_ep_devices() if one.ep_name == qnn.EP_NAME)
         options.add_provider_for_devices([device], {"backend_type": "htp"})
         return runtime.InferenceSession(path, options)
@@ -230,10 +229,7 @@ def repeated(model: Any, runs: int, seconds: float, most_s: float) -> list[float
 
 
 def sustained(run: Any, seconds: float) -> dict[str, Any]:
-    """Run without a pause, and say how long a run took: in windows, in the first and in the last seconds.
-
-    No more samples are kept than those of one window and of the edges: an hour takes no more memory than a minute.
-    """
+    """Run without a pause; say how long runs took in windows, at first, at last. Memory: one window's and the edges'."""
     edge, first, last = min(EDGE_S, seconds / 2), list[float](), list[float]()
     windows, samples, opened = list[dict[str, Any]](), list[float](), 0.0
     start = time.perf_counter()
@@ -261,11 +257,10 @@ def middle(samples: list[float]) -> dict[str, float]:
 
 def state() -> dict[str, int]:
     """Return the memory in use, and where the system tells: highest frequency of a core, highest temperature."""
-    glob = importlib.import_module("glob").glob
     found = {"memory_bytes": memory_bytes("VmRSS")}
     for name, pattern in STATE.items():
         values = []
-        for path in glob(pattern):
+        for path in importlib.import_module("glob").glob(pattern):
             with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as file:  # noqa: PTH123 as below
                 values.append(int(file.read()))
         found |= {name: max(values)} if values else {}
