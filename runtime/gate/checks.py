@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from viewfinder import strata
 from viewfinder.measurement import Evidence, Measurement, Verdict
 from viewfinder.recipe import CalibrationSet
 from viewfinder.runtime.gate import differences
@@ -65,6 +66,7 @@ def checks(bench: Bench) -> list[Check]:
         *_finite(bench),
         *_against_float(bench),
         *_against_truth(bench),
+        *_strata(bench),
         *differences.against_baseline(bench),
         *_metrics(bench),
         *_probes(bench),
@@ -157,6 +159,48 @@ def _against_truth(bench: Bench) -> Iterator[Check]:
         one = bench.found(WORST_DROP) or absent(WORST_DROP, "the golden file has no truth")
         bound = replace(one, minimum=None, maximum=limits.worst_drop_db, limit_reason="set by the policy")
         yield limited(bench, "against_truth.worst_drop_db", bound, ("against_truth", "worst_drop_db"))
+
+
+def _strata(bench: Bench) -> Iterator[Check]:
+    """The limits of each kind of photograph, on the photographs of that kind alone."""
+    of_photo = dict(bench.section.report.notes.get("strata", {}))
+    for name, limits in (bench.limits.strata or {}).items():
+        members = {photo for photo in of_photo if name in strata.named(of_photo, photo)}
+        for key, bound in limits.model_dump(exclude_none=True).items():
+            metric = DROP if key.endswith("drop_db") else VS_FLOAT
+            keys, rule = ("strata", name, key), f"strata.{name}.{key}"
+            whole = bench.found(metric)
+            values = {photo: value for photo, value in (whole.per_sample if whole else {}).items() if photo in members}
+            if whole is None or not values:
+                why = "no photograph of this kind gave a number" if members else "no photograph is of this kind"
+                yield limited(bench, rule, absent(f"{metric} of {name}", why), keys)
+                continue
+            one = _of_stratum(whole, name, values, key)
+            if key == "drop_db":
+                bounded = replace(one, maximum=bound, limit_reason="set by the policy")
+                yield judged(bench, rule, bounded, judge(values, bench.test(bound)), keys)
+            else:
+                limit = {"maximum" if metric == DROP else "minimum": bound, "limit_reason": "set by the policy"}
+                yield limited(bench, rule, replace(one, **limit), keys)
+
+
+def _of_stratum(whole: Measurement, name: str, values: Mapping[str, float], key: str) -> Measurement:
+    """Return a measurement of the photographs of one kind: their mean, or the worst of them."""
+    least_is_worst = whole.metric != DROP
+    worst = (min if least_is_worst else max)(values, key=lambda photo: values[photo])
+    value = values[worst] if key.startswith("worst") else sum(values.values()) / len(values)
+    definition = f"{whole.definition}; the {len(values)} of {name} alone"
+    return replace(
+        whole,
+        metric=f"{whole.metric} of {name}",
+        value=value,
+        definition=definition,
+        minimum=None,
+        maximum=None,
+        per_sample=dict(values),
+        per_stratum={},
+        worst=worst,
+    )
 
 
 def _metrics(bench: Bench) -> Iterator[Check]:

@@ -16,6 +16,10 @@ SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Decibels = Annotated[float, Field(ge=0, le=200, allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+Stratum = Annotated[
+    str,
+    Field(pattern=r"^(exposure=(dark|mid|bright)|motion=(small|large)|(gain|sigma)=[0-9.]{1,12})$"),
+]
 
 
 class Sheet(BaseModel):
@@ -67,6 +71,18 @@ class BaselineLimits(Sheet):
     )
 
 
+class StratumLimits(Sheet):
+    """Limits for the photographs of one kind alone: what a mean over all of them can hide."""
+
+    drop_db: Decibels | None = Field(
+        default=None,
+        description="Most PSNR against the truth that these photographs may lose on average (bootstrap interval).",
+    )
+    worst_drop_db: Decibels | None = Field(default=None, description="Most PSNR that any of them may lose.")
+    psnr_db: Decibels | None = Field(default=None, description="Least PSNR against the float output, their mean.")
+    worst_psnr_db: Decibels | None = Field(default=None, description="The same for the worst of them.")
+
+
 class Range(Sheet):
     """Bounds of one measurement, in its own unit."""
 
@@ -106,6 +122,10 @@ class Limits(Sheet):
     against_float: FloatLimits | None = None
     against_truth: TruthLimits | None = None
     against_baseline: BaselineLimits | None = None
+    strata: dict[Stratum, StratumLimits] | None = Field(
+        default=None,
+        description="Limits by kind of photograph or burst; a kind without photographs is not checked: exit 3.",
+    )
     metrics: dict[Name, Range] | None = Field(
         default=None, description="Bounds on any measurement by its name in report.json, probes included."
     )

@@ -41,7 +41,8 @@ def test_what_stays_float_is_left_alone(small, tmp_path):
     """No observer stands before concatenations and slices behind the last layer, where XNNPACK's annotation spreads."""
     parent = small("executorch")
     recipe = defaults.recipe(parent, "w8a8")
-    job = GraphJob("coefficients", tmp_path, tmp_path, recipe, network=networks(parent)["coefficients"])
+    network = networks(parent)["coefficients"]
+    job = GraphJob("coefficients", tmp_path, tmp_path, recipe, grids.feeds(), network=network)
     prepared, _ = executorch._prepared(job)
     behind = [node for node in prepared.graph.nodes if node.name.startswith(("cat", "slice", "sub", "mul"))]
     assert behind
