@@ -229,7 +229,7 @@ def repeated(model: Any, runs: int, seconds: float, most_s: float) -> list[float
 
 
 def sustained(run: Any, seconds: float) -> dict[str, Any]:
-    """Run without a pause; say how long runs took in windows, at first, at last. Memory: one window's and the edges'."""
+    """Run without a pause; say how long runs took, in windows, at first, at last; keeps one window and the edges."""
     edge, first, last = min(EDGE_S, seconds / 2), list[float](), list[float]()
     windows, samples, opened = list[dict[str, Any]](), list[float](), 0.0
     start = time.perf_counter()
