@@ -11,7 +11,7 @@ from viewfinder import models
 from viewfinder.errors import UsageError
 from viewfinder.train import fit, pairs, trainers
 from viewfinder.train.config import FitConfig
-from viewfinder.train.networks.dncnn import DnCNN, fold, normalise
+from viewfinder.train.networks.dncnn import DnCNN, fold, normalise, settle
 from viewfinder.train.pairs import Pair
 from viewfinder.train.sampling import FIXED_POINT
 from viewfinder.train.trainers import denoising
@@ -80,6 +80,21 @@ def test_folding_changes_nothing(shallow):
     with torch.no_grad():
         assert torch.allclose(fold(network.eval())(picture), network(picture), atol=1e-5)
     assert not any(name.startswith("norms") for name in fold(network).state_dict())
+
+
+def test_settling_forgets_the_last_batches(shallow):
+    """Statistics that a strange batch has spoilt are those of the given batches again; training goes on."""
+    network = normalise(shallow, torch.rand(4, 1, 24, 24))
+    batches = list(torch.rand(3, 4, 1, 24, 24))
+    settle(network, batches)
+    before = [norm.running_mean.clone() for norm in network.norms]
+    network.train()
+    network.noise(torch.rand(4, 1, 24, 24) * 50)
+    assert not torch.allclose(network.norms[0].running_mean, before[0], atol=0.1)
+    settle(network, batches)
+    assert all(torch.allclose(norm.running_mean, mean) for norm, mean in zip(network.norms, before, strict=True))
+    assert network.training
+    assert network.norms[0].momentum == 0.1
 
 
 def test_training_starts_from_the_given_network(shallow):

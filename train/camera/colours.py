@@ -75,7 +75,7 @@ def draw(rng: np.random.Generator) -> CameraColours:
     )
 
 
-def apply_matrix(image: Array, matrix: Matrix) -> Array:
+def apply_matrix(image: Array, matrix: NDArray[np.floating]) -> Array:
     """Multiply every pixel of ``[..., 3]`` by a 3x3 matrix."""
     result: Array = image @ matrix.T.astype(np.float32)
     return result

@@ -8,7 +8,7 @@ operator per layer, and nothing for a converter to get wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import torch
@@ -64,6 +64,27 @@ class DnCNN(nn.Module):
     def forward(self, picture: Tensor) -> Tensor:
         """Denoise ``[B, planes, H, W]``, display-referred with white 1, of any height and width; not clipped."""
         return picture - self.noise(picture)
+
+
+@torch.no_grad()
+def settle(network: DnCNN, batches: Iterable[Tensor]) -> None:
+    """Set means and variances of the normalisation to their averages over `batches` ``[B, planes, H, W]``.
+
+    The running ones follow the last few small batches, each with noise of its own: validation once fell by 8 dB.
+    """
+    norms = [norm for norm in network.norms if isinstance(norm, nn.BatchNorm2d)]
+    if not norms:
+        return
+    momentum, was_training = norms[0].momentum, network.training
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain average
+    network.train()
+    for batch in batches:
+        network.noise(batch)
+    for norm in norms:
+        norm.momentum = momentum
+    network.train(was_training)
 
 
 @torch.no_grad()

@@ -17,13 +17,16 @@ from torch.utils.data import Dataset
 
 from viewfinder.errors import UsageError
 from viewfinder.train.config import FitConfig
-from viewfinder.train.networks.dncnn import DnCNN, fold, normalise
+from viewfinder.train.networks.dncnn import DnCNN, fold, normalise, settle
 from viewfinder.train.pairs import Pair
 from viewfinder.train.sampling import FIXED_POINT
 from viewfinder.train.scores import psnr_db
 
 VALIDATION_SIDE = 160
 """Side of the middle of a validation photograph that is measured."""
+
+SETTLING = 32
+"""Batches over which means and variances are averaged before the network is measured or written."""
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """BT.601, as the grey benchmarks were made."""
@@ -113,6 +116,7 @@ class DenoisingRecipe:
     @torch.no_grad()
     def score(self) -> list[float]:
         """Denoise the middle of every validation photograph; returns PSNR in dB, clipped to 0..1."""
+        self._settle()
         self._network.eval()
         device = next(self._network.parameters()).device
         found = []
@@ -123,8 +127,22 @@ class DenoisingRecipe:
         self._network.train()
         return found
 
+    def _settle(self) -> None:
+        """Average the normalisation's statistics over the same samples every time."""
+        batch, device = self._config.batch, next(self._network.parameters()).device
+        crops = self.samples(batch * SETTLING)
+        settle(
+            self._network,
+            (
+                torch.stack([crops[first + number]["noisy"] for number in range(batch)]).to(device).float()
+                / FIXED_POINT
+                for first in range(0, len(crops), batch)
+            ),
+        )
+
     def weights(self) -> dict[str, Tensor]:
         """Return the weights with the normalisation folded in."""
+        self._settle()
         state = fold(self._network.cpu()).state_dict()
         return {name: value.contiguous() for name, value in state.items()}
 
