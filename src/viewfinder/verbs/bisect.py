@@ -154,10 +154,10 @@ def _on_target(order: Order, name: str, say: Progress) -> Order:
 def _pairs(request: BisectRequest) -> list[tuple[Artifact, Artifact]]:
     """Load the artifacts to compare."""
     if request.target is not None:
-        made = artifact.load(request.own)
-        if made.format != ON_TARGET:
-            raise UsageError(f"{request.own} is {made.format}", f"on a target, {ON_TARGET} artifacts are bisected")
-        return [(made, made)]
+        whole = artifact.load(request.own)
+        if whole.format != ON_TARGET:
+            raise UsageError(f"{request.own} is {whole.format}", f"on a target, {ON_TARGET} artifacts are bisected")
+        return [(whole, whole)]
     if request.other is not None:
         return [(artifact.load(request.own), artifact.load(request.other))]
     if request.to_precision is None:

@@ -129,7 +129,7 @@ def _quantize(folder: Path, precision: str, recipe: Path | None, say: Progress) 
     quantize(QuantizeRequest(str(folder), chosen, recipe, None if recipe else "npu"), say)
 
 
-def _on_snapdragons(request: VerifyRequest, made: Sequence[Artifact], bind: Any, say: Progress) -> Done:
+def _on_snapdragons(request: VerifyRequest, made: Sequence[Artifact], bind: on_ethos.Bind, say: Progress) -> Done:
     """Verify on Snapdragons what is in ONNX or compiled already."""
     usable = [one for one in made if one.format in {"onnx", "qnn"}]
     if not usable:
@@ -141,7 +141,7 @@ def _on_snapdragons(request: VerifyRequest, made: Sequence[Artifact], bind: Any,
     return on_npu.sections(request, [one.folder for one in usable], bind, say)
 
 
-def _elsewhere(request: VerifyRequest, one: Accelerator, made: Sequence[Artifact], bind: Any) -> Done:
+def _elsewhere(request: VerifyRequest, one: Accelerator, made: Sequence[Artifact], bind: on_ethos.Bind) -> Done:
     """Verify for one other target."""
     if one.adapter == ABSENT:
         return [_absent(request, one, made, _missing(one))]
@@ -160,7 +160,7 @@ def _elsewhere(request: VerifyRequest, one: Accelerator, made: Sequence[Artifact
     return done
 
 
-def _on_ethos(request: VerifyRequest, one: Accelerator, own: Artifact, truth: Golden, bind: Any) -> Section:
+def _on_ethos(request: VerifyRequest, one: Accelerator, own: Artifact, truth: Golden, bind: on_ethos.Bind) -> Section:
     """Compile with Vela."""
     from viewfinder.devices import toolchains
 
@@ -168,7 +168,9 @@ def _on_ethos(request: VerifyRequest, one: Accelerator, own: Artifact, truth: Go
     return on_ethos.section(on_ethos.Case(own, one, truth, python, request), bind)
 
 
-def _by_reference(request: VerifyRequest, one: Accelerator, own: Artifact, truth: Golden, bind: Any) -> Section:
+def _by_reference(
+    request: VerifyRequest, one: Accelerator, own: Artifact, truth: Golden, bind: on_ethos.Bind
+) -> Section:
     """Compute what Core ML would, with the evaluator of this package."""
     count = request.bands or _BANDS
 

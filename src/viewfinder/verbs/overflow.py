@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from viewfinder import files, golden
 from viewfinder.artifact import Artifact
@@ -95,18 +95,19 @@ def _looked(request: OverflowRequest, made: Artifact, own: Artifact) -> tuple[Ev
 
     truth = golden.load(request.golden or golden.find(made.folder))
     sides = [verifying.setup_for(one, None, 1) for one in (own, made)]
-    for side in sides:
-        engines.require(side.engine)
+    own_engine, other_engine = (cast("engines.Engine", side.engine) for side in sides)
+    for engine in (own_engine, other_engine):
+        engines.require(engine)
     # Both are fed alike, with what the looked-at artifact's own pipeline gives on a photograph as it is.
-    fed = feeds.captured(own, sides[0].engine, truth.photos[0].pixels)
+    fed = feeds.captured(own, own_engine, truth.photos[0].pixels)
     by_name = {graph.name: graph for graph in own.graphs}
     results = []
     for graph in made.graphs:
         values = looking.enlarged(graph, looking.brightest(graph, fed[graph.name]))
-        expected = sides[0].engine.open(own.path(by_name[graph.name]), by_name[graph.name], 1)(values)
-        other = sides[1].engine.open(made.path(graph), graph, 1)(values)
+        expected = own_engine.open(own.path(by_name[graph.name]), by_name[graph.name], 1)(values)
+        other = other_engine.open(made.path(graph), graph, 1)(values)
         results.append(looking.compared(graph.name, expected, other))
-    return sides[1].engine.EVIDENCE, tuple(results)
+    return other_engine.EVIDENCE, tuple(results)
 
 
 def _section(
