@@ -28,6 +28,8 @@ FOLDER = ".cache/viewfinder-device"
 MOST_BYTES = 64 << 20
 """Of a command's output; of a pulled file, 32 times as much."""
 REMEDY = "python -m pip install 'viewfinder[devices]'"
+HASHER, LIMITER = ("sha256sum", "--"), ("timeout", "-k", "2")
+"""What Linux has for hashing a file and for ending a program."""
 _CONNECT_S = 20.0
 
 
@@ -104,13 +106,13 @@ class Content:
         return cls(source, content(source), source.is_dir(), files.size_bytes(source))
 
 
-async def push(connection: asyncssh.SSHClientConnection, what: Content) -> Pushed:
-    """Send into a folder of another name, which gets its own when all is there."""
+async def push(connection: asyncssh.SSHClientConnection, what: Content, hasher: Sequence[str] = HASHER) -> Pushed:
+    """Send into a folder of another name, which gets its own when all is there; `hasher` prints a file's SHA-256."""
     async with connection.start_sftp_client() as sftp:
         home = await _text(sftp.realpath("."))
         place = f"{home}/{FOLDER}/pushed/{what.sha256}"
         target = f"{place}/{what.source.name}"
-        if await sftp.exists(target) and await _is_whole(connection, what, target):
+        if await sftp.exists(target) and await _is_whole(connection, what, target, hasher):
             return Pushed(target, what.sha256, 0)
         partial = f"{place}.{uuid.uuid4().hex}"
         await sftp.makedirs(partial, exist_ok=True)
@@ -120,11 +122,13 @@ async def push(connection: asyncssh.SSHClientConnection, what: Content) -> Pushe
         return Pushed(target, what.sha256, what.size_bytes)
 
 
-async def _is_whole(connection: asyncssh.SSHClientConnection, what: Content, target: str) -> bool:
+async def _is_whole(
+    connection: asyncssh.SSHClientConnection, what: Content, target: str, hasher: Sequence[str]
+) -> bool:
     """Compare the hash of a file there; a folder got its name when it was whole."""
     if what.is_folder:
         return True
-    done = await connection.run(shlex.join(["sha256sum", "--", target]), check=False)
+    done = await connection.run(shlex.join([*hasher, target]), check=False)
     return str(done.stdout).lstrip("\\").startswith(what.sha256)
 
 
@@ -149,11 +153,13 @@ async def pull(connection: asyncssh.SSHClientConnection, path: str, partial: Pat
         await sftp.get(real, str(partial))
 
 
-async def run(connection: asyncssh.SSHClientConnection, argv: Sequence[str], timeout_s: float) -> Finished:
+async def run(
+    connection: asyncssh.SSHClientConnection, argv: Sequence[str], timeout_s: float, limiter: Sequence[str] = LIMITER
+) -> Finished:
     """Run under ``timeout``, and believe the exit code only from the file that is written last."""
     start = time.monotonic()
     proof = f".ended-{uuid.uuid4().hex}"
-    command = shlex.join(["timeout", "-k", "2", f"{timeout_s:g}", *argv])
+    command = shlex.join([*limiter, f"{timeout_s:g}", *argv])
     line = f"mkdir -p {FOLDER}/work && cd {FOLDER}/work && {{ {command}; echo $? >{proof}; }}"
     async with connection.create_process(line, encoding=None, stdin=subprocess.DEVNULL) as process:
         output, errors = await asyncio.gather(*(_read(stream, argv[0]) for stream in (process.stdout, process.stderr)))

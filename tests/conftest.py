@@ -19,6 +19,7 @@ from tests.devices.phones import (  # noqa: F401 as above
     shared_runner,
     telephones,
 )
+from tests.devices.strangers import hub, remote_mac  # noqa: F401 as above
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

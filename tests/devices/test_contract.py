@@ -1,4 +1,4 @@
-"""What every device promises, tested on each: host, fake, emulated ARM64 board, a board behind ssh, a phone."""
+"""What every device promises, tested on each: host, fake, emulated board, ssh board, phone, Mac, hosted phone."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ SCRIPT = [
 """What the fake answers to the programs above."""
 
 
+NEED_PROGRAMS = {
+    "test_commands_run_without_a_shell",
+    "test_what_is_there_is_not_sent_again",
+    "test_folders_are_pushed_whole",
+    "test_results_are_pulled",
+}
+
+
 @pytest.fixture(
     params=[
         "host",
@@ -33,12 +41,21 @@ SCRIPT = [
         pytest.param("arm64:cortex-a76", marks=pytest.mark.arm64),
         pytest.param("ssh", marks=pytest.mark.ssh),
         pytest.param("android", marks=pytest.mark.adb),
+        pytest.param("mac", marks=pytest.mark.ssh),
+        "hosted",
     ]
 )
 def device(request):
     """Give each device."""
     if request.param == "fake":
         return Fake(SCRIPT)
+    if request.param == "hosted":
+        if request.node.originalname in NEED_PROGRAMS:
+            pytest.skip("a hosted phone runs models, no programs")
+        request.getfixturevalue("hub")
+        return devices.load("hosted:Galaxy Test")
+    if request.param == "mac":
+        return request.getfixturevalue("remote_mac")
     if request.param == "android":
         return devices.load(f"android:{request.getfixturevalue('phone').serial}")
     if request.param == "ssh":
@@ -49,7 +66,9 @@ def device(request):
 
 
 def python(device, code, *words):
-    """Return a command that runs `code` there."""
+    """Return a command that runs `code` there; a hosted phone has jobs."""
+    if device.name.startswith("hosted"):
+        return ["profile", "m.endless"]
     program = sys.executable if device.name == "host" else "python3"
     return [program, "-c", code, *words]
 

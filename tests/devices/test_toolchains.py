@@ -74,7 +74,7 @@ def test_qualcomms_licence_is_named():
 
 def test_names_are_the_lock_files():
     """Three toolchains so far; another name is refused."""
-    assert toolchains.names() == ["qnn", "tensorflow", "tflite-runtime", "vela", "ziglang"]
+    assert toolchains.names() == ["qai-hub", "qnn", "tensorflow", "tflite-runtime", "vela", "ziglang"]
     for act in (
         toolchains.lock_file,
         toolchains.remove,

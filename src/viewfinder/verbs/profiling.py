@@ -12,7 +12,7 @@ from viewfinder import demo, photos
 from viewfinder.artifact import Artifact
 from viewfinder.errors import NotVerifiedError, UsageError
 from viewfinder.measurement import Evidence, Measurement
-from viewfinder.runtime.profile import context, counts, latency
+from viewfinder.runtime.profile import compute_plan, context, counts, latency
 from viewfinder.runtime.profile.feeds import first_feeds
 from viewfinder.runtime.profile.latency import Schedule
 from viewfinder.target import HOST, Target
@@ -50,8 +50,9 @@ def profiled(made: Artifact, job: Job, say: Progress) -> Profiled:
     device = on_device.runner(job.target)
     if problem := device.problem():
         raise NotVerifiedError(f"{device.name} cannot be used: {problem}")
-    engine, _ = host_engine(made)
-    photo, feeds = _feeds(made, engine)
+    if job.schedule.sustain_s and not getattr(device, "sustains", True):
+        raise UsageError(f"{device.name} does not tell a curve", "leave --sustain out")
+    photo, feeds = _feeds(made, _feeding(made))
     with device.lock():
         facts = {"device": device.name, "target": str(job.target), "photograph": photo, **device.facts()}
         if hasattr(device, "profile_graph"):
@@ -85,6 +86,13 @@ def host_engine(made: Artifact) -> tuple[Engine, Path | None]:
             "profile it on a Mac, or another format here",
         )
     return engine, python
+
+
+def _feeding(made: Artifact) -> Engine:
+    """Return what computes the inputs of the later graphs here; for Core ML the reference evaluator will do."""
+    from viewfinder.runtime import engines
+
+    return engines.load(made.format) if made.format == "coreml" else host_engine(made)[0]
 
 
 def _feeds(made: Artifact, engine: Engine) -> tuple[str, Feeds]:
@@ -162,7 +170,9 @@ def _timed_there(made: Artifact, device: Any, feeds: Feeds, job: Job, say: Progr
                 raise NotVerifiedError(f"{device.name} gave no timings of {graph.name}", "repeat the command")
             results[graph.name].append(result)
     how = f"{job.threads} thread{'s' if job.threads > 1 else ''} not pinned, on {device.name}"
-    return [one for graph in made.graphs for one in latency.measurements(graph.name, results[graph.name], how)]
+    found = [one for graph in made.graphs for one in latency.measurements(graph.name, results[graph.name], how)]
+    plans = [compute_plan.measurements(graph.name, results[graph.name][0].get("plan")) for graph in made.graphs]
+    return [*found, *(one for plan in plans for one in plan)]
 
 
 def _counted(made: Artifact, device: Any, feeds: Feeds, _job: Job, say: Progress) -> list[Measurement]:
