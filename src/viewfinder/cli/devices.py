@@ -25,7 +25,7 @@ MOST_OPERATORS = 8
 def add_to(app: typer.Typer) -> None:
     """Register the group and the verb."""
     group = typer.Typer(
-        help="List devices; set up and remove those that are emulated.",
+        help="List devices; set up and remove what they need.",
         invoke_without_command=True,
         rich_markup_mode=None,
     )
@@ -56,7 +56,7 @@ Ray = Annotated[
 
 
 def bare(context: typer.Context) -> Outcome:
-    """List devices; set up and remove those that are emulated."""
+    """List devices; set up and remove what they need."""
     return Outcome() if context.invoked_subcommand else listed()
 
 
@@ -79,11 +79,11 @@ def _table(found: list[Found]) -> str:
     return table(("device", "state", "what", "missing", "to mend it"), rows)
 
 
-Name = Annotated[str, typer.Argument(metavar="DEVICE", help="arm64.", show_default=False)]
+Name = Annotated[str, typer.Argument(metavar="DEVICE", help="arm64 or android.", show_default=False)]
 
 
 def setup(device: Name) -> Outcome:
-    """Make what an emulated device needs; the same command goes on where it was stopped."""
+    """Make what emulated boards or phones need; the same command goes on where it was stopped."""
     from viewfinder.verbs import devices
 
     made = devices.set_up(device, progress)
