@@ -138,7 +138,7 @@ def _planewise(network: Any, picture: Tensor, channels: int) -> NDArray[np.float
         if channels != 1:
             result = network(picture)[0]
         else:
-            result = torch.cat([network(plane)[0] for plane in picture.split(1, 1)])
+            result = torch.cat([network(plane)[0] for plane in torch.split(picture, 1, 1)])
     found: NDArray[np.float32] = result.permute(1, 2, 0).numpy()
     return found
 

@@ -174,7 +174,8 @@ class BurstRunner:
             for spec in graph.outputs:
                 found = np.asarray(results[spec.name])
                 values[spec.name] = found.transpose(0, 3, 1, 2) if spec.layout == "NHWC" else found
-        return values[self._output][0, 0]
+        tile: Array = values[self._output][0, 0]
+        return tile
 
 
 def _cut(array: Array, places: list[NDArray[np.intp]]) -> Array:

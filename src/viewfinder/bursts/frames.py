@@ -19,18 +19,15 @@ Table = tuple[Array, ...]
 
 
 class Frames(Protocol):
-    """What a pipeline needs of a burst: one plane at a time, in linear light.
+    """What a pipeline needs of a burst: one plane at a time, in linear light."""
 
-    Attributes:
-        name: for messages.
-        noise: of every frame, or None where nobody knows it.
-    """
-
-    name: str
+    @property
+    def name(self) -> str:
+        """Name of the burst, for messages."""
 
     @property
     def noise(self) -> NoiseLevel | None:
-        """Noise of every frame."""
+        """Noise of every frame, or None where nobody knows it."""
 
     @property
     def count(self) -> int:

@@ -202,7 +202,7 @@ def developed(frames: Frames, merged: Array) -> Array:
         return merged
     from viewfinder import raw
 
-    source = frames.frames if isinstance(frames, _Told) else frames
+    source: Any = frames.frames if isinstance(frames, _Told) else frames
     burst = source.burst if isinstance(source, FloatFrames) else source
     shown = raw.develop(merged, burst.white_balance, burst.matrix)
     return np.rot90(shown, _TURNS.get(burst.metadata.get(ORIENTATION, ""), 0))
