@@ -84,17 +84,19 @@ def _bursts(found: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
         for card in found
         if any(", gain " in column for column in card["scores"])
     }
+    counts = [max(len(one["per_picture"]) for one in sets[name][gain].values()) for name, gain in places]
     rows = [
-        f"| {title} | {' | '.join(_decibels(one) for one in values)} |"
-        for title, values in lines.items()
-        if any(values)
+        f"| {title} | {' | '.join(map(_decibels, values, counts))} |" for title, values in lines.items() if any(values)
     ]
     return ["method", *(f"{name}, gain {gain}" for name, gain in places)], rows
 
 
-def _decibels(scores: dict[str, Any] | None) -> str:
-    """Write a mean, or nothing where a method was not measured."""
-    return f"{scores['mean_db']:.2f}" if scores else ""
+def _decibels(scores: dict[str, Any] | None, count: int) -> str:
+    """Write a mean, with the number of photographs if it is not `count`; nothing where a method was not measured."""
+    if not scores:
+        return ""
+    measured = len(scores["per_picture"])
+    return f"{scores['mean_db']:.2f}" + (f" ({measured} photographs)" if measured != count else "")
 
 
 def renewed(text: str) -> str:

@@ -139,12 +139,14 @@ def markdown(record: Record) -> str:
     lines = [f"{benchmark.DEFINITION}.", ""]
     for name, table in record.sets.items():
         gains = list(table)
-        count = len(next(iter(table[gains[0]].values())).per_picture)
+        count = max(len(scores.per_picture) for scores in table[gains[0]].values())
         lines += [f"{name}, {count} photographs: mean (steady, unsteady)", ""]
         lines += [f"| method | {' | '.join(f'gain {gain}' for gain in gains)} |", "|---" * (len(gains) + 1) + "|"]
         for method in table[gains[0]]:
             cells = [_cell(table[gain][method], record.motions.get(name, {}).get(gain, {})) for gain in gains]
-            lines.append(f"| {burst_denoising.METHODS.get(method, method)} | {' | '.join(cells)} |")
+            measured = min(len(table[gain][method].per_picture) for gain in gains)
+            part = "" if measured == count else f", {measured} of {count} photographs"
+            lines.append(f"| {burst_denoising.METHODS.get(method, method)}{part} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
 
