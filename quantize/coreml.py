@@ -186,11 +186,12 @@ def _layer(operation: Any) -> Layer | None:
         return None
     if operation.op_type == "linear":
         return Layer(weight.val)
-    kernel, stride = weight.val.shape[2:], tuple(int(step) for step in operation.strides.val)
-    dilation = tuple(int(step) for step in operation.dilations.val)
     kind = operation.pad_type.val
     if weight.val.ndim != _CONVOLUTION_AXES or operation.groups.val != 1 or kind not in {"valid", "custom", "same"}:
         return None
+    kernel, stride, dilation = (
+        (int(two[0]), int(two[1])) for two in (weight.val.shape[2:], operation.strides.val, operation.dilations.val)
+    )
     if kind == "same":
         return Layer(weight.val, Window.same(operation.x.shape[2:], kernel, stride)) if dilation == (1, 1) else None
     top, bottom, left, right = operation.pad.val if kind == "custom" else (0, 0, 0, 0)

@@ -118,8 +118,9 @@ def _compensate(exported: Any, chosen: set[str], job: GraphJob) -> None:
 def _weight(exported: Any, node: Any) -> Any:
     """Return the weights of a node, or None where they are no constant."""
     given = node.args[1] if len(node.args) > 1 else None
-    is_constant = getattr(given, "op", "") == "get_attr"
-    return functools.reduce(getattr, given.target.split("."), exported) if is_constant else None
+    if given is None or getattr(given, "op", "") != "get_attr":
+        return None
+    return functools.reduce(getattr, given.target.split("."), exported)
 
 
 def _layer(exported: Any, node: Any) -> Iterable[Layer]:

@@ -106,12 +106,12 @@ def neighbourhoods(array: NDArray[np.float32], kernel: tuple[int, int], how: Win
     (top, bottom), (left, right) = how.padding
     padded = np.pad(array, ((0, 0), (top, bottom), (left, right)))
     reach = [(size - 1) * step + 1 for size, step in zip(kernel, how.dilation, strict=True)]
-    windows = np.lib.stride_tricks.sliding_window_view(padded, tuple(reach), axis=(1, 2))
-    windows = windows[:, :: how.stride[0], :: how.stride[1], :: how.dilation[0], :: how.dilation[1]]
-    rows, columns = windows.shape[1:3]
+    every = np.lib.stride_tricks.sliding_window_view(padded, (len(padded), *reach))[0]
+    windows = every[:: how.stride[0], :: how.stride[1], :, :: how.dilation[0], :: how.dilation[1]]
+    rows, columns = windows.shape[:2]
     chosen = _places(rows * columns)
-    taken = windows[:, chosen // columns, chosen % columns]
-    return np.ascontiguousarray(taken.transpose(1, 0, 2, 3).reshape(len(chosen), -1), np.float64)
+    taken = windows[chosen // columns, chosen % columns]
+    return np.ascontiguousarray(taken.reshape(len(chosen), -1), np.float64)
 
 
 def _compensated(weight: Array, scale: Array, moment: Array) -> Array:

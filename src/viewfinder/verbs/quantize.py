@@ -19,6 +19,8 @@ from viewfinder.recipe import BadRecipeError, CalibrationSet, Recipe, read_json
 from viewfinder.verbs import feeding
 
 Progress = Callable[[str], None]
+BURST = "burst"
+"""The pipeline whose networks take several frames."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def quantize(request: QuantizeRequest, progress: Progress | None = None) -> Quan
         name, start = f"{parent.format}-{recipe.precision}", time.perf_counter()
         say(f"quantizing {parent.folder.name} to {name}")
         if recipe.needs_calibration:
+            _refuse_bursts(parent)
             recipe = replace(recipe, calibration=chosen)
         folder = (request.output or parent.folder.resolve().parent) / name
         with quiet():
@@ -117,6 +120,16 @@ def quantize(request: QuantizeRequest, progress: Progress | None = None) -> Quan
         seconds[name] = time.perf_counter() - start
         warnings += tflite.warnings(recipe.rules) if parent.format == "tflite" else []
     return QuantizeResult(tuple(folders), seconds, tuple(warnings))
+
+
+def _refuse_bursts(parent: Artifact) -> None:
+    """Refuse to measure the ranges of a burst network on single photographs: they would be those of no burst."""
+    if parent.pipeline == BURST:
+        raise UsageError(
+            f"{parent.folder} takes bursts, and calibration sets hold single photographs: no ranges can be measured",
+            "take --precision w8 or fp16, which need none",
+            code="no-calibration",
+        )
 
 
 def _check_words(request: QuantizeRequest, given: Any) -> None:
