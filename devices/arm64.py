@@ -54,6 +54,7 @@ class Arm64:
         """Take the profile of this name."""
         self.name, self._processor, self.profile = f"{NAME}:{processor}", processor, profile(processor)
         self._store = Store(self.name)
+        self.runtime, self.formats = "", ("tflite", "onnx")
 
     def problem(self) -> str:
         """Return why the board cannot be used now, or ""."""
@@ -79,7 +80,7 @@ class Arm64:
         return {
             "emulator": emulator.version(),
             "processor": self.profile.model,
-            "wheels": " ".join(record["wheels"]),
+            "wheels": self.runtime or " ".join(record["wheels"]),
             "plugin_sha256": record["plugin_sha256"],
         }
 
@@ -112,6 +113,12 @@ class Arm64:
         """Keep other programs off this board; several boards run side by side."""
         return locked(self.name, wait_s)
 
+    def with_old_runtime(self) -> Arm64:
+        """Return the same board with tflite-runtime 2.14 in place of today's runtimes."""
+        made = Arm64(self._processor)
+        made.runtime, made.formats = "tflite-runtime", ("tflite",)
+        return made
+
     def python(self, counts: Path | None = None) -> Launch:
         """Return how to start the board's Python, which has the runtimes' packages.
 
@@ -122,8 +129,11 @@ class Arm64:
             MissingToolError: the userland is not set up, or cannot count.
         """
         there = self._ready()
+        site = there.old_site if self.runtime else there.site
+        if site is None:
+            raise MissingToolError(f"{self.name} lacks it: {there.record['old_runtime']}", "leave it out of the target")
         words, variables = emulator.python(
-            there.profile(self._processor), there.site, self.profile, self._plugin(there, counts) if counts else ""
+            there.profile(self._processor), site, self.profile, self._plugin(there, counts) if counts else ""
         )
         return Launch(tuple(words), variables)
 

@@ -32,9 +32,18 @@ def test_what_is_no_target(text):
     assert error.value.exit_code is Exit.USAGE
 
 
-@pytest.mark.parametrize("text", ["tflite+gpu@arm64", "onnx+xnnpack", "coreml+ane"])
+@pytest.mark.parametrize(
+    "text", ["tflite+gpu@arm64", "onnx+xnnpack", "coreml+ane", "tflite+tflite-runtime", "onnx+tflite-runtime@arm64"]
+)
 def test_an_unknown_delegate(text):
     """Nothing else than what was asked for runs in its place."""
     with pytest.raises(UsageError, match="does not run through") as error:
         Target.parse(text)
     assert "tflite+xnnpack" in error.value.hint
+
+
+def test_the_old_runtime_on_an_emulated_board():
+    """It stands in the delegate's place, and only where it is installed."""
+    target = Target.parse("tflite+tflite-runtime@arm64:cortex-a53")
+    assert (target.delegate, target.device) == ("tflite-runtime", "arm64:cortex-a53")
+    assert str(target) == "tflite+tflite-runtime@arm64:cortex-a53"

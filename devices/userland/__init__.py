@@ -25,13 +25,22 @@ from viewfinder.errors import MissingToolError
 Progress = Callable[[str], None]
 
 LOCK = Path(__file__).with_name("arm64.lock")
+OLD_LOCK = Path(__file__).with_name("tflite-runtime.lock")
+OLD_PYTHON = "3.11"
+"""The only Python of a guest that tflite-runtime has a wheel for."""
 COUNTING = Path(__file__).with_name("counting.c")
 _RECORD = "installed.json"
 _VERSION = 1
 """Raise it when an older userland would not do any more."""
 _PIP_TIMEOUT_S = 900.0
 _FIRST_START_S = 300.0
-_PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
+_PLATFORMS = (
+    "manylinux_2_34_aarch64",
+    "manylinux_2_28_aarch64",
+    "manylinux_2_27_aarch64",
+    "manylinux_2_17_aarch64",
+    "manylinux2014_aarch64",
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,11 @@ class Userland:
     def site(self) -> Path:
         """Folder of the wheels."""
         return self.folder / "site"
+
+    @property
+    def old_site(self) -> Path | None:
+        """Folder of the wheels of the old TFLite runtime, if the guest's Python has them."""
+        return None if self.record.get("old_runtime") else self.folder / "site-tflite-runtime"
 
     @property
     def plugin(self) -> Path | None:
@@ -81,7 +95,8 @@ def installed() -> Userland | None:
 
 def _made_from() -> dict[str, Any]:
     """Return what decides whether a userland is up to date."""
-    return {"version": _VERSION, "lock_sha256": files.sha256(LOCK), "plugin_sha256": files.sha256(COUNTING)}
+    hashes = {"lock": LOCK, "old_lock": OLD_LOCK, "plugin": COUNTING}
+    return {"version": _VERSION, **{f"{name}_sha256": files.sha256(path) for name, path in hashes.items()}}
 
 
 def missing() -> tuple[str, str]:
@@ -123,10 +138,11 @@ def _make(target: Path, progress: Progress) -> Userland:
     for partial in target.glob(".*"):  # what a killed set-up was unpacking
         shutil.rmtree(partial, ignore_errors=True)
     hashes = _sysroot(target, progress)
-    wheels = _wheels(target, progress)
+    wheels = _wheels(target, LOCK, "site", progress)
+    why_no_old = _old_runtime(target, progress)
     why_not = emulator.compile_plugin(COUNTING, target / "counting.so", progress)
     shutil.rmtree(target / "profiles", ignore_errors=True)
-    record = {**_made_from(), "packages": hashes, "wheels": wheels, "counting": why_not}
+    record = {**_made_from(), "packages": hashes, "wheels": wheels, "counting": why_not, "old_runtime": why_no_old}
     made = Userland(target, record)
     _first_start(made, progress)
     files.write_text(target / _RECORD, json.dumps(record, indent=2, sort_keys=True) + "\n")
@@ -165,22 +181,30 @@ def python_version(sysroot: Path) -> str:
     return versions[0]
 
 
-def _wheels(target: Path, progress: Progress) -> list[str]:
-    """Install the wheels of the lock file for the guest's Python, unless that was done."""
-    site, record = target / "site", target / "wheels.json"
-    made_from = files.sha256(LOCK)
-    pinned = [line.split()[0] for line in LOCK.read_text(encoding="utf-8").splitlines() if "==" in line]
+def _old_runtime(target: Path, progress: Progress) -> str:
+    """Install tflite-runtime beside LiteRT, in a folder of its own for its numpy 1; return why not, or ""."""
+    if (version := python_version(target / "sysroot")) != OLD_PYTHON:
+        return f"tflite-runtime has no wheel for Python {version}, which this userland has"
+    _wheels(target, OLD_LOCK, "site-tflite-runtime", progress)
+    return ""
+
+
+def _wheels(target: Path, lock: Path, name: str, progress: Progress) -> list[str]:
+    """Install the wheels of a lock file for the guest's Python into the folder `name`, unless that was done."""
+    site, record = target / name, target / f"{name}.wheels"
+    made_from = files.sha256(lock)
+    pinned = [line.split()[0] for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line]
     if site.is_dir() and record.is_file() and record.read_text(encoding="utf-8").strip() == made_from:
         progress("the wheels are there already")
         return pinned
     progress(f"fetching {', '.join(pinned)} for aarch64")
     with files.new_folder(site) as partial:
         version = python_version(target / "sysroot")
-        platforms = [word for name in _PLATFORMS for word in ("--platform", name)]
+        platforms = [word for one in _PLATFORMS for word in ("--platform", one)]
         argv = [
             sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet",
             "--require-hashes", "--no-deps", "--no-compile", "--only-binary", ":all:", "--target", str(partial),
-            "--python-version", version, "--implementation", "cp", *platforms, "-r", str(LOCK),
+            "--python-version", version, "--implementation", "cp", *platforms, "-r", str(lock),
         ]  # fmt: skip
         finished = run(argv, Bounds(_PIP_TIMEOUT_S))
         if finished.code:

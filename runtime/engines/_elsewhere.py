@@ -24,6 +24,10 @@ MODULES: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """Engine and module of each format that devices run."""
+OLD_RUNTIMES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"tflite-runtime": ("tflite-runtime", "tflite_runtime.interpreter")}
+)
+"""The same of runtimes that only emulated boards have beside today's."""
 FORMATS = ("tflite", "onnx")
 """What a device runs that does not say otherwise in ``formats``."""
 TIMEOUT_S = 900.0
@@ -93,7 +97,12 @@ class Elsewhere:
     @property
     def NAME(self) -> str:  # noqa: N802 a fact of engines is a constant of their module
         """Name the engine and the device."""
-        return f"{MODULES[self.FORMAT][0]}@{self.launcher.name}"
+        return f"{self._runtime[0]}@{self.launcher.name}"
+
+    @property
+    def _runtime(self) -> tuple[str, str]:
+        """Return engine and module: those of the format, unless the device was asked for an old runtime."""
+        return OLD_RUNTIMES.get(getattr(self.launcher, "runtime", ""), MODULES[self.FORMAT])
 
     def probe(self) -> str | None:
         """Return None when the device can be used, else the reason in words."""
@@ -110,4 +119,4 @@ class Elsewhere:
             self.launcher.place,
             launch.native,
         )
-        return open_in(there, MODULES[self.FORMAT][1], artifact_path, graph, threads)
+        return open_in(there, self._runtime[1], artifact_path, graph, threads)

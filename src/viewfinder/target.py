@@ -12,6 +12,8 @@ from viewfinder.errors import UsageError
 HOST = "host"
 DELEGATES: Mapping[str, str] = MappingProxyType({"tflite": "xnnpack", "onnx": "cpu"})
 """The one delegate (ONNX calls it an execution provider) that each format runs through so far."""
+OLD_RUNTIME = "tflite-runtime"
+"""In a delegate's place: the last release of the old TFLite runtime, with its own XNNPACK, on emulated boards."""
 _FORM = re.compile(r"(?P<format>[a-z]+)(\+(?P<delegate>[a-z0-9-]+))?(@(?P<device>[^@].*))?")
 
 
@@ -48,7 +50,8 @@ class Target:
             )
         own = DELEGATES.get(found["format"], "")
         delegate = found["delegate"] or own
-        if delegate != own:
+        is_old = delegate == OLD_RUNTIME and found["format"] == "tflite" and (found["device"] or "").startswith("arm64")
+        if delegate != own and not is_old:
             known = ", ".join(f"{name}+{one}" for name, one in DELEGATES.items())
             raise UsageError(
                 f"{found['format']} does not run through {delegate!r} here",

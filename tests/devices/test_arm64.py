@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from viewfinder import devices
 from viewfinder.devices import DeviceLostError, userland
+from viewfinder.devices.arm64 import Arm64
 from viewfinder.devices.userland.profiles import PROFILES
 from viewfinder.errors import MissingToolError
 
@@ -72,3 +75,20 @@ def test_a_set_up_that_is_there_is_left_alone(arm64):
     facts = devices.load("arm64").facts()
     assert "onnxruntime==" in facts["wheels"]
     assert "qemu-aarch64" in facts["emulator"]
+
+
+def test_the_old_runtime_lies_beside_today_s(arm64):
+    """tflite-runtime 2.14 with its numpy 1, and neither sees the other; a userland without it says why."""
+    board = devices.load("arm64:cortex-a53")
+    code = "import numpy, tflite_runtime; print(numpy.__version__, tflite_runtime.__version__)"
+    for device, works in ((board, False), (board.with_old_runtime(), True)):
+        launch = device.python()
+        words, variables = [*launch.argv, "-c", code], dict(launch.environment)
+        done = subprocess.run(words, env=variables, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) == works
+    assert done.stdout == "1.26.4 2.14.0\n"
+    record = dict(board._ready().record) | {"old_runtime": "no wheel for Python 3.13"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Arm64, "_ready", lambda _self: userland.Userland(Path(), record))
+        with pytest.raises(MissingToolError, match=r"no wheel for Python 3\.13"):
+            board.with_old_runtime().python()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from viewfinder.artifact import Artifact
 from viewfinder.errors import UsageError
 from viewfinder.runtime.verify import Setup
-from viewfinder.target import Target
+from viewfinder.target import OLD_RUNTIME, Target
 
 if TYPE_CHECKING:
     from viewfinder.runtime.engines import Engine
@@ -40,7 +40,7 @@ def launcher(target: Target) -> Any:
     if not hasattr(device, "python"):
         able = [one.name for one in devices.found() if hasattr(devices.load(one.name), "python")]
         raise UsageError(f"{device.name} does not run artifacts", f"choose one of: host, {', '.join(able)}")
-    return device
+    return device.with_old_runtime() if target.delegate == OLD_RUNTIME else device
 
 
 def runner(target: Target) -> Any:
