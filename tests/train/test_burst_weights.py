@@ -1,0 +1,51 @@
+"""The burst denoisers that ship: above the classical methods by what the card says, and measured again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from viewfinder import models
+from viewfinder.train import burst_benchmark, cards, evaluate_bursts
+from viewfinder.train.baselines import burst_denoising
+
+DATA = Path(os.environ.get("VIEWFINDER_DATA", Path(__file__).parents[3] / "shared" / "data"))
+MARGINS = {"1": 0.5, "2": 0.4, "4": 0.35, "8": 0.2}
+"""Least dB of kpn-lite above the best classical method on CBSD68, by gain.
+
+The aim at gains 2 and 4 is 0.5, not reached yet (CHANGELOG, "Known"): raise them with better weights.
+"""
+
+
+def card_of(model):
+    """Read the card of a model's default weights."""
+    file = models.load(model).weights_file()
+    return cards.read(file.with_name(f"{file.stem}.card.json"))
+
+
+@pytest.mark.parametrize("gain", MARGINS)
+def test_kpn_lite_is_above_every_classical_method(gain):
+    """All seven methods of the recorded table, with tuned strengths, by the margin of the gain."""
+    network = card_of("kpn-lite").scores[f"CBSD68, gain {gain}"]["network"]
+    classical = evaluate_bursts.read().sets["CBSD68"][gain]
+    assert set(classical) == set(burst_denoising.METHODS)
+    assert set(network.per_picture) == set(classical["bm3d_merge"].per_picture)
+    assert network.mean_db >= max(scores.mean_db for scores in classical.values()) + MARGINS[gain]
+
+
+@pytest.mark.parametrize("model", ["kpn", "kpn-lite"])
+def test_a_measurement_gives_what_the_card_says(model):
+    """Two photographs of CBSD68, aligned, merged and denoised again at two gains, have the PSNR of the card."""
+    folder = DATA / "test_cbsd68"
+    if not folder.is_dir():
+        pytest.skip("CBSD68 is not here: set VIEWFINDER_DATA to the folder that holds it")
+    card, network = card_of(model), evaluate_bursts.network(model)
+    for photo in burst_benchmark.pictures(folder)[:2]:
+        for gain in (2, 8):
+            burst = burst_benchmark.burst_of(photo, gain)
+            made = network(gain)(burst_benchmark.case_of(burst))
+            recorded = card.scores[f"CBSD68, gain {gain}"]["network"].per_picture[photo.stem]
+            # Another processor adds up in another order; 0.02 dB is far more than that changes.
+            assert burst_benchmark.quality_db(made, burst.truth[..., 0]) == pytest.approx(recorded, abs=0.02)
