@@ -54,7 +54,8 @@ class Arm64:
         """Take the profile of this name."""
         self.name, self._processor, self.profile = f"{NAME}:{processor}", processor, profile(processor)
         self._store = Store(self.name)
-        self.runtime, self.formats = "", ("tflite", "onnx")
+        self.runtime = ""
+        self.formats: tuple[str, ...] = ("tflite", "onnx")
 
     def problem(self) -> str:
         """Return why the board cannot be used now, or ""."""
