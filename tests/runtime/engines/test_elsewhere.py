@@ -23,6 +23,7 @@ class Launch:
 
     argv: tuple[str, ...] = (sys.executable, "-I")
     environment: dict[str, str] | None = None
+    native: bool = False
 
 
 class Board:
