@@ -38,7 +38,7 @@ def _bent(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_knots_on_top_of_each_other_become_one(colours, seed):
-    """48 steps, 9 places: three of them always open, so that at most 9 and one line remain; the guide moves by a 1000th."""
+    """48 steps, 9 places: at most 9 and one line remain, and the guide moves by a thousandth."""
     guide = _bent(seed)
     before = _values(guide, colours)
     left = knots.simplify(guide, colours)

@@ -7,6 +7,7 @@ export (`export.lowering.guide` drops it), and the full-resolution half of HDRNe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,9 +41,10 @@ class _Fit:
         """Return the weights of `steps` and the constant, and the root mean square error."""
         chosen = [*steps, len(self.moment) - 1]
         gram = self.gram[np.ix_(chosen, chosen)]
-        weights: Values = np.linalg.solve(gram + _RIDGE * np.eye(len(chosen)), self.moment[chosen])
-        error = self.power - 2 * weights @ self.moment[chosen] + weights @ gram @ weights
-        return weights, float(np.sqrt(max(error, 0.0)))
+        ridge = _RIDGE * np.eye(len(chosen))
+        weights: Values = np.linalg.solve(gram + ridge, self.moment[chosen]).astype(np.float64)
+        error = float(self.power - 2 * weights @ self.moment[chosen] + weights @ gram @ weights)
+        return weights, math.sqrt(max(error, 0.0))
 
 
 @torch.no_grad()

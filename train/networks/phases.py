@@ -69,4 +69,5 @@ def light(encoded: Tensor) -> Tensor:
     bent = ((encoded.clamp(toe, 1.0) + 0.055) / 1.055) ** _POWER
     below = (encoded.clamp(max=toe) - toe) / _SLOPE
     above = (encoded.clamp(min=1.0) - 1.0) / _TOP
-    return bent + below + above
+    linear: Tensor = bent + below + above
+    return linear

@@ -112,7 +112,8 @@ class Burst:
         """
         _check_shape(self.name, self.frames)
         _check_values(self.name, self.frames)
-        if len(self.white_balance) != 3 or not all(math.isfinite(gain) and gain > 0 for gain in self.white_balance):
+        gains: tuple[float, ...] = self.white_balance  # whoever calls without types may give fewer
+        if len(gains) != 3 or not all(math.isfinite(gain) and gain > 0 for gain in gains):
             raise BadBurstError(
                 f"{self.name} has the white balance {self.white_balance}", "give three positive gains: red, green, blue"
             )

@@ -44,7 +44,8 @@ class Grid:
     @property
     def centres(self) -> NDArray[np.float64]:
         """Middle of every tile, ``[tiles, 2]``."""
-        return self.corners + (self.side - 1) / 2
+        centres: NDArray[np.float64] = (self.corners + (self.side - 1) / 2).astype(np.float64)
+        return centres
 
 
 def cut(picture: Array, corners: Places, side: int) -> tuple[Array, NDArray[np.bool_]]:

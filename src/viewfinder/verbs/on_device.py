@@ -36,7 +36,7 @@ def launcher(target: Target) -> Any:
     """
     from viewfinder import devices
 
-    device = devices.load(target.device)
+    device: Any = devices.load(target.device)
     if not hasattr(device, "python"):
         able = [one.name for one in devices.found() if hasattr(devices.load(one.name), "python")]
         raise UsageError(f"{device.name} does not run artifacts", f"choose one of: host, {', '.join(able)}")

@@ -59,3 +59,20 @@ def section(values=None, **notes):
 
 
 __all__ = ["PHOTOS", "measured", "numbers", "of_section", "report", "section"]
+
+
+HEAD = """version: 1
+baseline: b.json
+gates:
+  - model: hdrnet
+    targets: [tflite]
+    precisions: [w8a8]
+    limits:
+"""
+"""A policy up to its first limit, which then stands in line 8."""
+
+
+def only(made, rule):
+    """Return the one check of a rule."""
+    (found,) = [check for check in made if check.rule == rule]
+    return found
