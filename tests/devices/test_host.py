@@ -17,7 +17,7 @@ from viewfinder.errors import UsageError
 
 def test_devices_are_found_by_file_name():
     """Folders, such as the toolchains, and helpers with an underscore are no devices."""
-    assert devices.names() == ["arm64", "fake", "host", "ssh"]
+    assert devices.names() == ["android", "arm64", "fake", "host", "hosted", "mac", "ssh"]
     assert devices.load("host").name == "host"
     for name in ("pixel", "_folder", "userland", "../x", ""):
         with pytest.raises(UsageError, match="no device") as error:
