@@ -65,7 +65,7 @@ def test_what_the_policy_names_is_built_and_measured(project):
     accept(AcceptRequest(project / "gate.yaml", "as built"))
     request = GateRequest(project / "gate.yaml", use_cache=False)
     result = gate(request)
-    assert result.exit_code is Exit.PASS
+    assert result.exit_code is Exit.PASS, told(result)
     checks = {check.rule: check for check in result.outcome.cases[0].checks}
     assert "byte by byte" in checks["against_baseline.bytes"].told
     assert not list(project.glob("**/*.onnx")), "nothing is left behind"
@@ -80,7 +80,7 @@ def test_a_poor_calibration_set_is_refused_before_any_work(project):
     text = POLICY.replace("  against_baseline: {drop_vs_float_db: 0.5}\n", "")
     (project / "gate.yaml").write_text(text.replace("precisions: [float]", "precisions: [w8a8]"))
     result = gate(replace(GateRequest(project / "gate.yaml"), explain=False))
-    assert result.exit_code is Exit.CHECK_FAILED
+    assert result.exit_code is Exit.CHECK_FAILED, told(result)
     (check,) = result.outcome.cases[0].checks
     assert (check.rule, check.ruling) == ("artifact.build", Ruling.FAIL)
     assert "bright" in told(result)
