@@ -109,8 +109,6 @@ def network(name: str) -> Callable[[int], benchmark.Denoiser]:
     Raises:
         UsageError: no such model or weights, or a model without weights or of another kind.
     """
-    import torch
-
     from viewfinder.train import loading
     from viewfinder.train.burst_samples import BurstSample
     from viewfinder.train.trainers import burst
@@ -122,7 +120,6 @@ def network(name: str) -> Callable[[int], benchmark.Denoiser]:
         raise UsageError(f"{model} is no burst denoiser with weights", "name one as kpn-lite, or MODEL=WEIGHTS")
     built = task.build().eval()
     loading.load_into(built, file)
-    torch.set_grad_enabled(mode=False)
 
     def denoise(case: burst_denoising.Case) -> benchmark.Array:
         """Align, continue to whole units, run."""
