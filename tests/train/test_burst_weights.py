@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from viewfinder import models
 from viewfinder.train import burst_benchmark, cards, evaluate_bursts
@@ -42,6 +43,7 @@ def test_a_measurement_gives_what_the_card_says(model):
     if not folder.is_dir():
         pytest.skip("CBSD68 is not here: set VIEWFINDER_DATA to the folder that holds it")
     card, network = card_of(model), evaluate_bursts.network(model)
+    assert torch.is_grad_enabled(), "measuring must not switch gradients off for whatever comes after it"
     for photo in burst_benchmark.pictures(folder)[:2]:
         for gain in (2, 8):
             burst = burst_benchmark.burst_of(photo, gain)
