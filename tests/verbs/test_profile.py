@@ -117,7 +117,8 @@ def test_a_loaded_machine_makes_slower_incomparable(build, tmp_path, capfd):
     assert numbers(loaded)["model_waited_share"] > contention.MOST_WAITED
     assert main(["compare", str(tmp_path / "quiet"), str(tmp_path / "loaded")]) == 3
     said = capfd.readouterr().out
-    assert "incomparable: other programs were at work" in said
+    assert "incomparable: " in said
+    assert "other programs" in said  # at work meanwhile, or the drift that they make
     assert _without_disturbance(tmp_path / "quiet", tmp_path / "loaded") is Word.WORSE
 
 
