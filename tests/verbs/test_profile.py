@@ -101,12 +101,16 @@ BUSY = "import time\nend = time.monotonic() + 120\nwhile time.monotonic() < end:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux pins, and tells who waits")
+@pytest.mark.skipif(
+    os.environ.get("VIEWFINDER_LOAD_TEST") != "1",
+    reason="some schedulers spare a short run from its neighbours: VIEWFINDER_LOAD_TEST=1 asks for it",
+)
 def test_a_loaded_machine_makes_slower_incomparable(build, tmp_path, capfd):
-    """Six programs on our core make the same artifact slower: no answer, exit 3, and the reason is other programs."""
-    schedule = {"processes": 2, "runs": 40, "seconds": 0.0}
+    """Six programs on every core make the same artifact slower: no answer, exit 3, and the reason is other programs."""
+    schedule = {"processes": 2, "runs": 40, "seconds": 1.0}  # long enough for the scheduler to take turns
     profile(ProfileRequest(str(build), output=tmp_path / "quiet", **schedule))
-    command = ["taskset", "-c", str(max(os.sched_getaffinity(0))), sys.executable, "-c", BUSY]
-    others = [subprocess.Popen(command) for _ in range(6)]
+    cores = [str(core) for core in os.sched_getaffinity(0) for _ in range(6)]
+    others = [subprocess.Popen(["taskset", "-c", core, sys.executable, "-c", BUSY]) for core in cores]
     try:
         loaded = profile(ProfileRequest(str(build), output=tmp_path / "loaded", **schedule))
     finally:
