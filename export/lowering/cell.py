@@ -148,44 +148,65 @@ class StripCell(nn.Module):
     """
 
     starts: Tensor
+    is_right: Tensor
 
-    def __init__(self, guide: Any, sizes: StripSizes, *, sums: bool = False) -> None:
+    def __init__(
+        self, guide: Any, sizes: StripSizes, *, sums: frozenset[str] = frozenset(), joined: bool = False
+    ) -> None:
         """Take the network's guide, a module from ``[1, 3, H, W]`` to ``[1, 1, H, W]``.
 
-        With `sums`, guide and colour matrices end in sums over an axis, which XNNPACK in LiteRT does in one pass;
-        without, in products and in four slices, which is faster where such a sum is slow (ONNX Runtime) or is left to a
-        slow kernel (ExecuTorch).
+        What `sums` names (`SUMS`) ends in a sum over an axis; the rest in a product, or in slices that are added.
+        With `joined`, the two halves of the features are concatenated; without, one product writes both.
         """
         super().__init__()
-        self.position = guides.lower(guide, sizes.bins, RAMP, "sums" if sums else "products")
-        self.sizes, self.sums = sizes, sums
+        self.position = guides.lower_for_colours(guide, sizes, RAMP, CENTRE, sums="guide" in sums)
+        self.sizes, self.joined = sizes, joined
+        self.apply_by = _apply_by_sum if "matrices" in sums else _apply_by_slices
         starts = torch.tensor([_ALWAYS, *range(sizes.bins - 1)]) * RAMP
         self.register_buffer("starts", starts.reshape(1, 1, -1, 1))
+        self.register_buffer("is_right", (torch.arange(2 * sizes.bins) >= sizes.bins).float().reshape(1, 1, -1, 1))
 
-    def features(self, column_weights: Tensor, image: Tensor, sides: tuple[int, int]) -> Tensor:
-        """Weigh the steps of both grid columns for every slot: ``[rows * (cells + 1), 2 * bins, cell_width]``."""
+    def features(self, position: Tensor, column_weights: Tensor) -> Tensor:
+        """Weigh the steps of both grid columns for every slot: ``[rows * (cells + 1), 2 * bins, cell_width]``.
+
+        The weights are spread over the bins first: runtimes multiply long runs of equal shapes faster than short ones
+        that they repeat.
+        """
         size = self.sizes
-        position = F.pad(self.position(image), sides).reshape(size.rows, size.cells + 1, 1, size.cell_width)
-        ramps = (position - self.starts).clamp(0.0, RAMP)
-        both = torch.cat([ramps, ramps * column_weights[None, :, None, :]], 2)
-        return both.reshape(-1, 2 * size.bins, size.cell_width)
+        cells, bins, width = size.cells + 1, size.bins, size.cell_width
+        ramps = (position.reshape(size.rows, cells, 1, width) - self.starts).clamp(0.0, RAMP)
+        right = column_weights.reshape(1, cells, 1, width)
+        if self.joined:
+            both = torch.cat([ramps, ramps * (right * self.is_right[:, :, bins:])], 2)
+        else:
+            weights = (right * self.is_right + (1.0 - self.is_right)).reshape(1, cells, 2, bins, width)
+            both = ramps.reshape(size.rows, cells, 1, bins, width) * weights
+        return both.reshape(-1, 2 * bins, width)
 
     def forward(self, grid: Tensor, row_weights: Tensor, column_weights: Tensor, image: Tensor) -> Tensor:
         """Enhance one strip."""
         size = self.sizes
         left = size.cell_width // 2
-        sides = (left, size.cell_width - left)
-        colour = F.pad(image - CENTRE, sides).reshape(3, size.rows, size.cells + 1, size.cell_width)
+        padded = F.pad(image - CENTRE, (left, size.cell_width - left))
+        colour = F.pad(padded, (0, 0, 0, 0, 0, 1), value=1.0)
+        position = self.position(colour.reshape(1, 4, -1))
         # 3-D products: with 4-D operands ExecuTorch copies them whole and leaves the product to a slow kernel.
-        rows = torch.bmm(row_weights[None], grid).reshape(size.rows * (size.cells + 1), 12, 2 * size.bins)
-        matrices = torch.bmm(rows, self.features(column_weights, image, sides))
-        enhanced = (_apply_by_sum if self.sums else _apply_by_slices)(matrices, colour)
-        padded = enhanced.permute(2, 0, 1, 3).reshape(1, 3, size.rows, -1)
-        return padded[:, :, :, left : left + size.width]
+        rows = torch.bmm(row_weights.reshape(1, size.rows, size.cells), grid).reshape(
+            size.rows * (size.cells + 1), 12, 2 * size.bins
+        )
+        matrices = torch.bmm(rows, self.features(position, column_weights))
+        enhanced = self.apply_by(matrices, colour.reshape(4, size.rows, size.cells + 1, size.cell_width))
+        strip = enhanced.permute(2, 0, 1, 3).reshape(1, 3, size.rows, -1)
+        return strip[:, :, :, left : left + size.width]
+
+
+SUMS = ("guide", "matrices")
+"""What can end in a sum over an axis, which XNNPACK in LiteRT does in one pass. In ONNX Runtime the guide's is slow
+(150 against 69 ms with 40 channels), in ExecuTorch both are left to a slow kernel."""
 
 
 def _apply_by_slices(matrices: Tensor, colour: Tensor) -> Tensor:
-    """Apply ``[rows * cells, 12, N]``, input channel first, to ``[3, rows, cells, N]``; to ``[rows, cells, 3, N]``."""
+    """Apply ``[rows * cells, 12, N]``, input channel first, to ``[4, rows, cells, N]``; to ``[rows, cells, 3, N]``."""
     last = colour.permute(1, 2, 0, 3)
     each = matrices.reshape(*last.shape[:2], 12, -1)
     scaled = each[:, :, 0:3] * last[:, :, 0:1] + each[:, :, 3:6] * last[:, :, 1:2]
@@ -193,10 +214,7 @@ def _apply_by_slices(matrices: Tensor, colour: Tensor) -> Tensor:
 
 
 def _apply_by_sum(matrices: Tensor, colour: Tensor) -> Tensor:
-    """Do the same with one product and one sum.
-
-    A fourth colour of ones would spare the addition, but is a constant ten times as large as the rest of the file.
-    """
+    """Do the same with one product and one sum: the fourth colour is one."""
     _, rows, cells, width = colour.shape
-    last, each = colour.permute(1, 2, 0, 3).reshape(-1, 3, 1, width), matrices.reshape(-1, 4, 3, width)
-    return ((each[:, :3] * last).sum(1) + each[:, 3]).reshape(rows, cells, 3, width)
+    last = colour.permute(1, 2, 0, 3).reshape(-1, 4, 1, width)
+    return (matrices.reshape(-1, 4, 3, width) * last).sum(1).reshape(rows, cells, 3, width)

@@ -21,19 +21,20 @@ from viewfinder.export.lowering.tent import StripTent
 #   cell, strips of 24 rows             64 /  67 /  56    and 25 to 40 MB: the cell form wins in every runtime
 _BY_FORMAT = {"onnx": "cell", "tflite": "cell", "executorch": "cell", "coreml": "cell"}
 
-_ENDS_IN_SUMS = frozenset({"tflite"})
-"""Formats whose cell form sums over an axis: 47 against 49 ms (luma guide) and 66 against 80 ms (curves) in LiteRT, but
-150 against 69 ms (curves) in ONNX Runtime; ExecuTorch does not delegate such sums."""
+_SUMS = {"tflite": frozenset({"guide", "matrices"}), "onnx": frozenset({"matrices"})}
+"""What sums over an axis in a format's cell form, where `cell.SUMS` says that this is the faster way."""
 
-_STRIP_ROWS = {"tflite": 16}
-_OTHER_STRIP_ROWS = 12
-"""Rows of a strip. Of 6 to 24, these were the fastest at 1080p on one thread (L2 cache: 1 MB); in LiteRT, 16 rows also
-gain most from a second thread: 1.65 times, against 1.5 with 12."""
+_JOINED = frozenset({"tflite"})
+"""Formats whose features are concatenated: there a product with five axes takes 10 ms more, elsewhere 1 to 2 less."""
+
+_STRIP_ROWS = 12
+"""Rows of a strip. Of 6 to 24, 10 to 12 were the fastest at 1080p on one thread in every runtime (L2 cache: 1 MB)."""
 
 
 def _cell(guide: Any, sizes: StripSizes, file_format: str) -> nn.Module:
     """Make the cell form for a format."""
-    return StripCell(guide, sizes, sums=file_format in _ENDS_IN_SUMS)
+    sums, joined = _SUMS.get(file_format, frozenset()), file_format in _JOINED
+    return StripCell(guide, sizes, sums=sums, joined=joined)
 
 
 def _tent(guide: Any, sizes: StripSizes, _file_format: str) -> nn.Module:
@@ -58,6 +59,6 @@ def form_for(form: str, file_format: str, processor: str = "cpu") -> str:
     return form
 
 
-def strip_rows(file_format: str) -> int:
-    """Return how many rows a strip has in a format, unless somebody asks for another number."""
-    return _STRIP_ROWS.get(file_format, _OTHER_STRIP_ROWS)
+def strip_rows() -> int:
+    """Return how many rows a strip has, unless somebody asks for another number."""
+    return _STRIP_ROWS

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from viewfinder.export.lowering.sizes import StripSizes
+
 Pointwise = tuple[Tensor, Tensor, Tensor, Tensor]
 """Weights ``[N, 3, 1, 1]``, offsets ``[N]``, weights ``[1, N, 1, 1]``, offset ``[1]``; a ReLU between."""
 
@@ -52,20 +54,17 @@ class ProductGuide(nn.Module):
     second: Tensor
     second_offset: Tensor
 
-    def __init__(self, pointwise: Pointwise, bins: int, gain: float = 1.0) -> None:
-        """Fold a guide's ``as_pointwise``; positions come out `gain` times as large."""
+    def __init__(self, pointwise: Pointwise, bins: int, gain: float = 1.0, centre: float = 0.0) -> None:
+        """Fold a guide's ``as_pointwise`` for colours less `centre`; positions come out `gain` times as large."""
         super().__init__()
         folded = FoldedGuide(pointwise, bins, gain)
-        first = torch.cat([folded.first.reshape(1, -1, 3), folded.first_offset.reshape(1, -1, 1)], 2)
-        self.register_buffer("first", first)
+        self.register_buffer("first", _homogeneous(folded, centre)[None])
         self.register_buffer("second", folded.second.reshape(1, 1, -1))
         self.register_buffer("second_offset", folded.second_offset.reshape(1, 1, 1))
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map ``[1, 3, H, W]`` to the unclamped position ``[1, 1, H, W]``; bin centres lie at whole numbers."""
-        colour = F.pad(image.reshape(1, 3, -1), (0, 0, 0, 1), value=1.0)
-        position = torch.bmm(self.second, F.relu(torch.bmm(self.first, colour))) + self.second_offset
-        return position.reshape(1, 1, image.shape[2], image.shape[3])
+    def forward(self, colour: Tensor) -> Tensor:
+        """Map ``[1, 4, N]`` (red, green, blue, one) to the unclamped position ``[1, 1, N]`` in bins."""
+        return torch.bmm(self.second, F.relu(torch.bmm(self.first, colour))) + self.second_offset
 
 
 class SummedGuide(nn.Module):
@@ -77,28 +76,32 @@ class SummedGuide(nn.Module):
     luma.
     """
 
-    def __init__(self, pointwise: Pointwise, bins: int, gain: float = 1.0) -> None:
-        """Fold a guide's ``as_pointwise``; positions come out `gain` times as large."""
+    def __init__(self, pointwise: Pointwise, bins: int, gain: float = 1.0, centre: float = 0.0) -> None:
+        """Fold a guide's ``as_pointwise`` for colours less `centre`; positions come out `gain` times as large."""
         super().__init__()
         folded = FoldedGuide(pointwise, bins, gain)
-        weights, offsets = folded.first.reshape(1, -1, 3), folded.first_offset.reshape(1, -1, 1)
-        mix = folded.second.reshape(1, -1, 1)
-        chosen_by_sign = {sign: (mix * sign > 0).reshape(-1) for sign in (1.0, -1.0)}
+        mix = folded.second.reshape(-1)
+        weights = (_homogeneous(folded, centre) * mix.abs()[:, None])[None]
+        chosen_by_sign = {sign: mix * sign > 0 for sign in (1.0, -1.0)}
         self.signs = [sign for sign, chosen in chosen_by_sign.items() if chosen.any()] or [1.0]
         for number, sign in enumerate(self.signs):
             chosen = chosen_by_sign[sign] if chosen_by_sign[sign].any() else ~chosen_by_sign[sign]
-            self.register_buffer(f"weights{number}", (weights * mix.abs())[:, chosen])
-            self.register_buffer(f"offsets{number}", (offsets * mix.abs())[:, chosen])
+            self.register_buffer(f"weights{number}", weights[:, chosen])
         self.register_buffer("offset", folded.second_offset.reshape(1, 1, 1))
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map ``[1, 3, H, W]`` to the unclamped position ``[1, 1, H, W]``; bin centres lie at whole numbers."""
-        colour, position = image.reshape(1, 3, -1), self.get_buffer("offset")
+    def forward(self, colour: Tensor) -> Tensor:
+        """Map ``[1, 4, N]`` (red, green, blue, one) to the unclamped position ``[1, 1, N]`` in bins."""
+        position = self.get_buffer("offset")
         for number, sign in enumerate(self.signs):
-            hidden = torch.bmm(self.get_buffer(f"weights{number}"), colour) + self.get_buffer(f"offsets{number}")
-            total = F.relu(hidden).sum(1, keepdim=True)
+            total = F.relu(torch.bmm(self.get_buffer(f"weights{number}"), colour)).sum(1, keepdim=True)
             position = position + total if sign > 0 else position - total
-        return position.reshape(1, 1, image.shape[2], image.shape[3])
+        return position
+
+
+def _homogeneous(folded: FoldedGuide, centre: float) -> Tensor:
+    """Return the first weights for (red, green, blue, one), ``[N, 4]``, where the colours come less `centre`."""
+    weights = folded.first.reshape(-1, 3)
+    return torch.cat([weights, (folded.first_offset + centre * weights.sum(1))[:, None]], 1)
 
 
 def merge_settled(pointwise: Pointwise) -> Pointwise:
@@ -136,12 +139,31 @@ class ScaledGuide(nn.Module):
         return position
 
 
-KINDS = {"convolutions": FoldedGuide, "products": ProductGuide, "sums": SummedGuide}
+class ScaledColours(nn.Module):
+    """A `ScaledGuide` that takes what `ProductGuide` takes."""
+
+    def __init__(self, guide: ScaledGuide, rows: int, centre: float) -> None:
+        """Wrap a guide for pictures of `rows` rows whose colours come less `centre`."""
+        super().__init__()
+        self.guide, self.rows, self.centre = guide, rows, centre
+
+    def forward(self, colour: Tensor) -> Tensor:
+        """Map ``[1, 4, N]`` (red, green, blue, one) to the position ``[1, 1, N]`` in bins."""
+        position: Tensor = self.guide(colour[:, :3].reshape(1, 3, self.rows, -1) + self.centre)
+        return position.reshape(1, 1, -1)
 
 
-def lower(guide: Any, bins: int, gain: float = 1.0, kind: str = "convolutions") -> nn.Module:
-    """Fold a guide that can say what it is as two convolutions into one of `KINDS`; scale any other."""
+def lower(guide: Any, bins: int, gain: float = 1.0) -> nn.Module:
+    """Fold a guide that can say what it is as two convolutions; scale any other. Takes pictures."""
     if hasattr(guide, "as_pointwise"):
         with torch.no_grad():
-            return KINDS[kind](guide.as_pointwise(), bins, gain)
+            return FoldedGuide(guide.as_pointwise(), bins, gain)
     return ScaledGuide(guide, bins, gain)
+
+
+def lower_for_colours(guide: Any, sizes: StripSizes, gain: float, centre: float, *, sums: bool) -> nn.Module:
+    """Do the same for colours ``[1, 4, N]`` (red, green, blue less `centre`, one): sums or products over all pixels."""
+    if not hasattr(guide, "as_pointwise"):
+        return ScaledColours(ScaledGuide(guide, sizes.bins, gain), sizes.rows, centre)
+    with torch.no_grad():
+        return (SummedGuide if sums else ProductGuide)(guide.as_pointwise(), sizes.bins, gain, centre)

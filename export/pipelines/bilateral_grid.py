@@ -51,7 +51,7 @@ def _sizes(task: Task, network: Any, request: ExportRequest) -> StripSizes:
     """Take the sizes asked for, else the task's, else the defaults."""
     options = task.pipeline_options
     width = request.width or int(options.get("width", DEFAULT_WIDTH))
-    rows = request.strip_rows or int(options.get("strip_rows", choose.strip_rows(request.format)))
+    rows = request.strip_rows or int(options.get("strip_rows", choose.strip_rows()))
     cells = int(network.shape.cells)
     if width % cells:
         raise UsageError(

@@ -60,7 +60,7 @@ def test_gridsample_equals_training(kind):
     assert np.abs(plain(network, grid, image) - trained).max() <= TOLERANCE
 
 
-@pytest.mark.parametrize("sums", [False, True])
+@pytest.mark.parametrize("sums", [frozenset(), frozenset({"matrices"}), frozenset(cell.SUMS)])
 @pytest.mark.parametrize("kind", sorted(GUIDES))
 @pytest.mark.parametrize(
     ("height", "width"), [(48, 64), (23, 64), (30, 63), (19, 41), (7, 1), (1, 9), (5, 150), (13, 65)]
@@ -137,17 +137,26 @@ def test_tent_form_has_no_forbidden_operators():
     assert not used & {"abs", "minimum", "maximum", "clamp", "clamp_min", "clamp_max", "min", "max", "hardtanh"}
 
 
-@pytest.mark.parametrize("lowered", sorted(guide.KINDS))
-@pytest.mark.parametrize("kind", ["curves", "luma"])
-def test_folded_guide_equals_guide(kind, lowered):
-    """Folding and merging keep the guide on pictures: black, white and a photograph."""
+@pytest.mark.parametrize("sums", [None, False, True])
+@pytest.mark.parametrize("kind", sorted(GUIDES))
+def test_lowered_guide_equals_guide(kind, sums):
+    """Folding, merging and centring keep the guide on pictures: black, white and a photograph."""
     network = lively(kind)
     image = torch.cat([planes(photograph(20, 30)), torch.zeros(1, 3, 20, 30), torch.ones(1, 3, 20, 30)], 2)
     with torch.no_grad():
         expected = network.guide(image)
-        position = guide.lower(network.guide, 8, 6.0, lowered)(image)
+        if sums is None:
+            position = guide.lower(network.guide, 8, 6.0)(image)
+        else:
+            lowered = guide.lower_for_colours(network.guide, StripSizes(8, 8, 60, 32), 6.0, 0.5, sums=sums)
+            position = lowered(homogeneous(image - 0.5)).reshape(expected.shape)
         found = ((position / 6.0 + 0.5) / 8.0).clamp(0.0, 1.0)
     assert (found - expected).abs().max() <= TOLERANCE
+
+
+def homogeneous(image):
+    """Add a channel of ones; the pixels in one row."""
+    return torch.cat([image.reshape(1, 3, -1), torch.ones(1, 1, image[0, 0].numel())], 1)
 
 
 def test_settled_channels_are_merged():
@@ -170,8 +179,8 @@ def test_settled_channels_are_merged():
 def test_guide_without_weights_is_constant():
     """Sums stay defined where every second weight is zero: the position is the offset everywhere."""
     pointwise = (torch.ones(2, 3, 1, 1), torch.tensor([-1.0, -0.5]), torch.zeros(1, 2, 1, 1), torch.tensor([0.5]))
-    found = guide.SummedGuide(pointwise, 8)(planes(photograph(4, 5)))
-    assert torch.equal(found, torch.full((1, 1, 4, 5), 3.5))
+    found = guide.SummedGuide(pointwise, 8)(homogeneous(planes(photograph(4, 5))))
+    assert torch.equal(found, torch.full((1, 1, 20), 3.5))
 
 
 def test_channels_are_reordered_in_the_last_layer():
@@ -204,10 +213,10 @@ def test_form_is_chosen_by_target():
     assert choose.form_for("tent", "onnx") == "tent"
     with pytest.raises(UsageError, match="cell, tent"):
         choose.form_for("hat", "onnx")
-    made = {name: choose.FORMS["cell"](lively().guide, SIZES, name) for name in ("tflite", "onnx")}
-    assert made["tflite"].sums
-    assert not made["onnx"].sums
-    assert choose.strip_rows("tflite") > choose.strip_rows("onnx")
+    made = {name: choose.FORMS["cell"](lively().guide, SIZES, name) for name in ("tflite", "onnx", "executorch")}
+    assert isinstance(made["tflite"].position, guide.SummedGuide)
+    assert isinstance(made["onnx"].position, guide.ProductGuide)
+    assert made["tflite"].apply_by is made["onnx"].apply_by is not made["executorch"].apply_by
 
 
 @pytest.mark.slow
