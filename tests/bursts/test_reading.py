@@ -7,7 +7,7 @@ import pytest
 
 from viewfinder import demo, light, photos
 from viewfinder.bursts import BadBurstError, NoiseLevel, noise_estimate, reading
-from viewfinder.bursts.frames import CodedFrames, FloatFrames
+from viewfinder.bursts.frames import CodedFrames
 from viewfinder.bursts.reading import Known
 from viewfinder.errors import BadImageError
 from viewfinder.photos import Photo
@@ -154,4 +154,3 @@ def test_raw_frames_are_developed_upright(monkeypatch, tmp_path):
     shown = reading.developed(frames, merged)
     assert shown.shape == (48, 40, 3)
     assert shown[24, 35, 1] > shown[24, 5, 1] * 1.3  # turned clockwise: the upper edge lies right
-    assert isinstance(frames, FloatFrames)

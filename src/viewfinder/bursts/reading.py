@@ -6,22 +6,19 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from viewfinder import photos
-from viewfinder.bursts.burst import Array, BadBurstError, Burst, NoiseLevel, stack
+from viewfinder.bursts.burst import Array, BadBurstError, Burst, NoiseLevel
 from viewfinder.bursts.frames import CodedFrames, FloatFrames, Frames
-
-if TYPE_CHECKING:
-    from viewfinder.raw import RawFrame
+from viewfinder.bursts.raw_frames import ORIENTATION, RawFrames
 
 ARCHIVE = ".npz"
 RAW_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".pef", ".srw", ".raf")
 """Camera files that are read through LibRaw; a DNG may hold several frames."""
-ORIENTATION = "orientation"
 _TURNS = {"3": 2, "6": 3, "8": 1}
 """EXIF's orientation to quarter turns against the clock that set a picture upright."""
 NPZ_HINT = (
@@ -139,17 +136,7 @@ def _raws(name: str, paths: list[Path]) -> Frames:
     """Read raw files of one camera at one setting; a Bayer mosaic becomes four planes at half resolution."""
     from viewfinder import raw
 
-    planes: list[Array] = []
-    first: RawFrame | None = None
-    for path in paths:
-        for one in raw.read_all(path):
-            first = first or one
-            planes.append(raw.planes(one))
-    if first is None:
-        raise BadBurstError(f"{name} holds no frames", "take the files from the camera again")
-    facts = {"white_balance": first.white_balance, "matrix": first.matrix}
-    metadata = {ORIENTATION: str(first.orientation)}
-    return _floats(stack(planes, name), first.noise, {**facts, "name": name, "metadata": metadata})
+    return RawFrames(tuple(one for path in paths for one in raw.read_all(path)), name)
 
 
 def _floats(frames: Array, noise: NoiseLevel | None, facts: Mapping[str, Any]) -> Frames:
