@@ -2,7 +2,9 @@
 
 Two numbers: for how long threads of ours were ready to run and had to wait for a core, and how much of all cores other
 programs (or, on a virtual machine, other machines) took. The first makes a timing wrong; the second may, through the
-clock that cores share, their cache and their memory.
+clock that cores share, their cache and their memory. Neither depends on how a scheduler hands out its turns: a median
+may not show any of it, when most inferences fit between two of them. A kernel that keeps no account of waiting is asked
+how much processor time one thread got of the time that passed.
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ def between(old: Snapshot, new: Snapshot, threads: int) -> dict[str, float | Non
     """Return ``waited_share`` (of the time of `threads` threads) and ``others_cores``; None where nothing is told."""
     seconds = max(new.time - old.time, 1e-9)
     waited = None if old.waited is None or new.waited is None else (new.waited - old.waited) / (seconds * threads)
+    if waited is None and threads == 1 and new.own > old.own:
+        waited = 1 - (new.own - old.own) / seconds  # one thread that computes has no reason of its own to pause
     others = None if old.busy is None or new.busy is None else (new.busy - old.busy - new.own + old.own) / seconds
     return {
         "waited_share": None if waited is None else max(waited, 0.0),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,8 +17,6 @@ from viewfinder.devices.userland import emulator, packages
 from viewfinder.errors import BadArtifactError, Exit, UsageError
 from viewfinder.measurement import Evidence
 from viewfinder.runtime import pipelines
-from viewfinder.runtime.gate.comparison import Word
-from viewfinder.runtime.profile import comparison, contention
 from viewfinder.runtime.report import document as documents
 from viewfinder.target import Target
 from viewfinder.task import TensorSpec
@@ -94,46 +90,6 @@ def test_one_measurement_at_a_time(build):
     """While another program of ours measures, this one does not disturb it."""
     with devices.load("host").lock(), pytest.raises(DeviceBusyError):
         profile(ProfileRequest(str(build), **QUICK))
-
-
-BUSY = "import time\nend = time.monotonic() + 120\nwhile time.monotonic() < end: pass"
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux pins, and tells who waits")
-@pytest.mark.skipif(
-    os.environ.get("VIEWFINDER_LOAD_TEST") != "1",
-    reason="some schedulers spare a short run from its neighbours: VIEWFINDER_LOAD_TEST=1 asks for it",
-)
-def test_a_loaded_machine_makes_slower_incomparable(build, tmp_path, capfd):
-    """Six programs on every core make the same artifact slower: no answer, exit 3, and the reason is other programs."""
-    schedule = {"processes": 2, "runs": 40, "seconds": 1.0}  # long enough for the scheduler to take turns
-    profile(ProfileRequest(str(build), output=tmp_path / "quiet", **schedule))
-    cores = [str(core) for core in os.sched_getaffinity(0) for _ in range(6)]
-    others = [subprocess.Popen(["taskset", "-c", core, sys.executable, "-c", BUSY]) for core in cores]
-    try:
-        loaded = profile(ProfileRequest(str(build), output=tmp_path / "loaded", **schedule))
-    finally:
-        for one in others:
-            one.kill()
-            one.wait()
-    assert any("other programs were at work" in text for text in loaded.warnings)
-    assert numbers(loaded)["model_waited_share"] > contention.MOST_WAITED
-    assert main(["compare", str(tmp_path / "quiet"), str(tmp_path / "loaded")]) == 3
-    said = capfd.readouterr().out
-    assert "incomparable: " in said
-    assert "other programs" in said  # at work meanwhile, or the drift that they make
-    assert _without_disturbance(tmp_path / "quiet", tmp_path / "loaded") is Word.WORSE
-
-
-def _without_disturbance(quiet, loaded):
-    """Compare the means of two profiles with nothing said about others: what a naive comparison would answer."""
-    sides = []
-    for folder in (quiet, loaded):
-        report = documents.read(folder / "report.json").sections[0].report
-        warm = next(one for one in report.measurements if one.metric == "model_warm_p50_ms")
-        sides.append(float(np.mean(list(warm.per_sample.values()))))
-    return Word.WORSE if sides[1] > sides[0] * (1 + comparison.LEAST_NOISE) else Word.SAME
 
 
 def test_two_artifacts_in_turn(build, tmp_path, capfd):

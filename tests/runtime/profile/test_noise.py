@@ -67,6 +67,13 @@ def test_a_system_that_tells_nothing(tmp_path, monkeypatch):
     assert contention.between(began, contention.snapshot(), 1) == {"waited_share": None, "others_cores": None}
 
 
+def test_a_kernel_without_an_account_of_waiting():
+    """One thread's processor time against the clock tells it; several threads may wait for each other."""
+    old, new = (contention.Snapshot(at, None, own, None) for at, own in ((10.0, 5.0), (12.0, 6.5)))
+    assert contention.between(old, new, 1) == {"waited_share": pytest.approx(0.25), "others_cores": None}
+    assert contention.between(old, new, 2)["waited_share"] is None
+
+
 def test_shares_are_of_the_threads_and_never_negative():
     """Clocks of the kernel have a grain; a program cannot give time back."""
     old = contention.Snapshot(10.0, 100.0, 5.0, 1.0)
