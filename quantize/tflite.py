@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from viewfinder.errors import UsageError
 from viewfinder.quantize import compensation
 from viewfinder.quantize.job import Feeds, GraphJob, abilities, counts
@@ -82,7 +84,14 @@ def _ranges(engine: Any, signature: str, feeds: Iterable[Feeds]) -> dict[str, An
     for feed in feeds:
         for name, found in engine.calibrate({signature: [dict(feed)]}, num_threads=1).items():
             joined[name] = qsv_utils.min_max_update(joined.get(name, {}), found) if found else found
-    return joined
+    return {name: _widened(found) for name, found in joined.items()}
+
+
+def _widened(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a tensor that is always zero a range: with the quantizer's own scale of 4e-12, XNNPACK does not load it."""
+    if "min" not in found or float(np.max(np.abs([found["min"], found["max"]]))) > 0:
+        return found
+    return {**found, "max": np.ones_like(found["max"])}
 
 
 def _signature(job: GraphJob) -> str:
@@ -121,7 +130,9 @@ def native(recipe: Recipe, graph: str, operators: Sequence[Operator]) -> list[di
         entries = list(given.get(graph, ())) if isinstance(given, Mapping) else list(given)
     else:
         entries = [one for rule in recipe.rules if rule.covers(graph) for one in _entries(rule, graph, operators)]
-    return [*entries, *(entry(Rule(), kind) for kind in ("INPUT", "OUTPUT"))]
+    # The quantizer asks the expression that came last, so one that fits a graph's end has to spare the end as well.
+    expressions = dict.fromkeys([".*", *(str(one["regex"]) for one in entries)])
+    return [*entries, *(entry(Rule(match=one), kind) for one in expressions for kind in ("INPUT", "OUTPUT"))]
 
 
 def _entries(rule: Rule, graph: str, operators: Sequence[Operator]) -> list[dict[str, Any]]:

@@ -55,7 +55,15 @@ def test_what_lies_behind_is_listed():
     assert first["regex"] == ".*"
     assert second["regex"] == r"^(net/predict;1|out);?$"
     assert second["algorithm_key"] == "no_quantize"
-    assert [one["operation"] for one in ends] == ["INPUT", "OUTPUT"]
+    assert [one["operation"] for one in ends] == ["INPUT", "OUTPUT"] * 2
+
+
+def test_ends_stay_float_where_a_rule_names_them():
+    """The quantizer asks the entries of the expression that came last: each has its own two for the ends."""
+    rules = (Rule(weights="int8", activations="int8"), Rule(match="out", weights="int8", activations="int16"))
+    entries = tflite.native(Recipe("mixed", rules), "coefficients", operators())
+    spared = {(one["regex"], one["operation"]) for one in entries if one["algorithm_key"] == "no_quantize"}
+    assert spared == {(regex, end) for regex in (".*", "out") for end in ("INPUT", "OUTPUT")}
 
 
 def test_types_become_operations():

@@ -58,6 +58,31 @@ def test_the_recipes_leave_nothing_in_float():
         assert (rule.graph, rule.match, rule.weights, rule.activations) == ("*", "", "int8", activations)
 
 
+def test_bilateral_grids_keep_16_bits_where_8_make_no_picture():
+    """In w8a8 the grid and the strips have 16 bits and nothing is in float; w8a16 has 16 bits everywhere."""
+    first, grid, strip = on_ethos.recipe("w8a8", "bilateral_grid").rules
+    assert (first.graph, first.activations, first.rounding) == ("coefficients", "int8", "compensated")
+    assert (grid.match, grid.onwards, grid.activations) == ("predict", True, "int16")
+    assert (strip.graph, strip.match, strip.activations) == ("strip", "", "int16")
+    assert all(rule.weights == "int8" for rule in (first, grid, strip))
+    assert len(on_ethos.recipe("w8a16", "bilateral_grid").rules) == 1
+
+
+@pytest.mark.npu
+def test_hdrnet_in_8_bits_is_whole_and_good_on_ethos(tmp_path, own_cache):
+    """With its shipped weights: nothing on the CPU, one piece per graph, 45 dB or more against float on photographs."""
+    npu.lend(own_cache, "vela")
+    result = verify(VerifyRequest("hdrnet", npus=("ethos-u85",), bands=1, output=tmp_path / "report"))
+    (found,) = (
+        {one.metric: one for one in section.report.measurements}
+        for section in result.document.sections
+        if section.report.precision == "w8a8"
+    )
+    assert (found["npu_fallback_ops"].value, found["npu_partitions"].value) == (0, 1)
+    assert found["psnr_vs_float_worst_db"].value >= 45
+    assert found["psnr_vs_float_worst_db"].evidence is Evidence.REFERENCE
+
+
 @pytest.mark.npu
 def test_a_network_of_convolutions_on_ethos(tmp_path, own_cache):
     """Vela takes w8a8 whole; the row has a reference's numbers, and costs that are labelled as the compiler's."""

@@ -114,9 +114,10 @@ def _made(request: VerifyRequest, wanted: _Wanted, work: Path, say: Progress) ->
     if wanted.takes(VELA) or not formats:
         export(replace(options, formats=("tflite",), output=integers, form="tent"), say)
     if wanted.takes(VELA):
+        pipeline = artifact.load(integers / "tflite-float").pipeline
         for precision in INTEGERS:
             given = work / f"{precision}.json"
-            given.write_text(json.dumps(on_ethos.recipe(precision).to_dict()), encoding="utf-8")
+            given.write_text(json.dumps(on_ethos.recipe(precision, pipeline).to_dict()), encoding="utf-8")
             _quantize(integers / "tflite-float", precision, given, say)
     return [artifact.load(folder) for place in (own, integers) if place.exists() for folder in artifact.find(place)]
 
