@@ -14,7 +14,7 @@ from viewfinder import strata
 from viewfinder.measurement import Evidence, Measurement, Report, Verdict
 from viewfinder.runtime.metrics import METRICS
 from viewfinder.runtime.quantities import FINITE, quantities
-from viewfinder.runtime.report import charts, curve, partings, words
+from viewfinder.runtime.report import charts, curve, kinds, partings, words
 from viewfinder.runtime.report.panels import MAGMA
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_PHOTOGRAPHS = 6
 """Photographs shown with pictures: the worst ones; the numbers of all stand in the table."""
+ENLARGED = 860
+"""Pixels that the longer side of a small picture is enlarged to at most, by a whole number: its pixels stay squares."""
 _TYPES = {".jpg": "image/jpeg", ".png": "image/png"}
 _HERE = Path(__file__).parent
 
@@ -36,6 +38,8 @@ def render(document: Document, pictures: Path) -> str:
         style=(_HERE / "style.css").read_text(encoding="utf-8"),
         model=document.model,
         verdict=document.verdict,
+        noun=kinds.noun(document),
+        kinds=kinds.shown(document.sections, _anchor),
         sentence=_sentence(document),
         gates=_gates(document.sections),
         rows=[_summary_row(section) for section in document.sections],
@@ -78,7 +82,7 @@ def _sentence(document: Document) -> str:
     told += [f"{counts[Verdict.FAIL]} failed"] if counts[Verdict.FAIL] else []
     told += [f"{counts[Verdict.NOT_RUN]} could not be verified here"] if counts[Verdict.NOT_RUN] else []
     drawn = max((len(section.probes) for section in document.sections), default=0)
-    seen = [f"{photos} photograph{'s' if photos != 1 else ''}"] if photos or not drawn else []
+    seen = [f"{photos} {kinds.noun(document)}{'s' if photos != 1 else ''}"] if photos or not drawn else []
     seen += [f"{drawn} chart{'s' if drawn != 1 else ''}"] if drawn else []
     return f"{', '.join(told)}, on {' and '.join(seen)}."
 
@@ -158,9 +162,13 @@ def _photograph(document: Document, photo: Mapping[str, Any], pictures: Path) ->
             frames.append((_short(section.report), drawn["artifact"]))
             artifacts.append(_drawn(section.report, name, drawn, pictures))
     frames.append(("Truth", own.get("truth")))
+    stored = [(label, _embedded(pictures, file)) for label, file in frames if file]
     return {
         **photo,
-        "frames": [(label, _embedded(pictures, file)) for label, file in frames if file],
+        "kinds": kinds.of_sample(document, name),
+        "frames": stored,
+        "chosen": next((place for place, (label, _) in enumerate(stored, 1) if label == "PyTorch"), 1),
+        "enlarged": max(1, ENLARGED // max(photo["size"])),
         "artifacts": artifacts,
     }
 

@@ -65,7 +65,7 @@ def number(value: float | None, unit: str) -> str:
     if unit == "values":
         return f"{value:.0f}"
     if unit == "dB":
-        return f"{value:.1f} dB" if abs(value) >= 10 else f"{value + 0.0:.3f} dB"
+        return f"{value:.1f} dB" if abs(value) >= 10 else f"{round(value, 3) + 0.0:.3f} dB"
     text = f"{value:.3g}" if abs(value) >= 1e-3 or value == 0 else f"{value:.1e}"
     return text.replace("-0.", "−0.").replace("e-0", "e−").replace("e-", "e−") + _UNIT.get(unit, f" {unit}")
 

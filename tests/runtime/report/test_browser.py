@@ -34,6 +34,8 @@ answer.after = shown();
 answer.tables = [...inside.querySelectorAll(".scroll")].map(s => view.getComputedStyle(s).overflowX);
 const labels = [...inside.querySelectorAll(".viewer > label")];
 answer.small = labels.filter(label => label.getBoundingClientRect().height < 24).length;
+const first = [...inside.querySelectorAll("table.pin tr > :first-child")].filter(cell => cell.offsetWidth);
+answer.narrowest = Math.min(...first.map(cell => cell.offsetWidth));
 answer.requests = view.performance.getEntriesByType("resource").map(entry => entry.name);
 document.title = JSON.stringify(answer);
 """
@@ -81,6 +83,7 @@ def test_the_page_fits_the_window_and_the_frames_switch(page: Path, tmp_path: Pa
     assert answer["after"] == ["visible", "hidden", "hidden", "hidden"]
     assert set(answer["tables"]) == {"auto"}
     assert answer["small"] == 0
+    assert answer["narrowest"] >= 100  # an artifact's name is read in words, not letter by letter
     assert answer["requests"] == []
 
 
