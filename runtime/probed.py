@@ -12,7 +12,7 @@ import numpy as np
 from viewfinder.artifact import Artifact
 from viewfinder.errors import CheckFailedError, MissingToolError, NotVerifiedError
 from viewfinder.measurement import Evidence, Measurement, Report
-from viewfinder.runtime import pipelines, probes
+from viewfinder.runtime import given, pipelines, probes
 from viewfinder.runtime.probes import Borders, Found, Picture, Probe, Seen, _light, metric
 from viewfinder.runtime.report import panels
 from viewfinder.runtime.report.document import Section
@@ -107,7 +107,9 @@ def _opened(side: Side) -> Runner:
 
 
 def _run(artifact: Artifact, runner: Runner, chart: Picture) -> Picture:
-    """Run a chart through an artifact; both are in display light."""
+    """Run a chart through an artifact; both are in display light. A network that merges bursts gets it as one."""
+    if given.takes_bursts(artifact):
+        return np.asarray(runner.enhance(given.of_chart(artifact, chart)), np.float32)
     output = runner.enhance(np.ascontiguousarray(_light.as_input(artifact, chart)))
     return np.asarray(_light.as_seen(artifact, output), np.float32)
 

@@ -31,10 +31,10 @@ class _Tap:
         return self._graph(feeds)
 
 
-def captured(artifact: Artifact, engine: Engine, pixels: NDArray[Any]) -> dict[str, list[Feeds]]:
-    """Run a photograph and return some of what each graph was fed with, by the graph's name."""
+def captured(artifact: Artifact, engine: Engine, given: Any) -> dict[str, list[Feeds]]:
+    """Run a photograph or a burst and return some of what each graph was fed with, by the graph's name."""
     taps = {graph.name: _Tap(engine.open(artifact.path(graph), graph, 1)) for graph in artifact.graphs}
-    pipelines.assemble(artifact, taps).enhance(pixels)
+    pipelines.assemble(artifact, taps).enhance(given)
     return {name: _spread(tap.fed) for name, tap in taps.items()}
 
 

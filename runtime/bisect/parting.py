@@ -164,7 +164,7 @@ def part(order: Order, golden: Golden, say: Callable[[str], None]) -> Parting:
     kept = crops.Kept()
     for photo in golden.photos:
         say(f"running {photo.name}")
-        fed = feeds.captured(order.own, order.engine, photo.pixels)
+        fed = feeds.captured(order.own, order.engine, photo.feed)
         for name, inputs in fed.items():
             for one in inputs:
                 values = sides[0][name].record(one), sides[1][name].record(one)

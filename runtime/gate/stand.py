@@ -50,7 +50,7 @@ class Stand:
     def run(self, changes: Mapping[str, Change] | None = None) -> Picture:
         """Run the photograph with `changes` made to the inputs of those names; return ``[H, W, 3]`` in 0..1."""
         engine = _Changing(self, changes or {})
-        return self.setup.open_runner(self.artifact, engine, self.setup.threads).enhance(self.pixels)
+        return self.setup.open_runner(self.artifact, engine, self.setup.threads).enhance(self.photo.feed)
 
     def graph(self, graph: GraphFile, *arguments: Any, **options: Any) -> Graph:
         """Load a graph into the engine, once."""

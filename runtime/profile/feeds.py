@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viewfinder.artifact import Artifact
-from viewfinder.runtime import pipelines
+from viewfinder.runtime import given, pipelines
 from viewfinder.runtime.engines import Engine
 
 Array = NDArray[Any]
@@ -26,7 +26,7 @@ def first_feeds(artifact: Artifact, engine: Engine, pixels: Array) -> dict[str, 
     Args:
         artifact: from `viewfinder.artifact.load`.
         engine: one that runs here.
-        pixels: ``[H, W, 3]`` uint8 or uint16.
+        pixels: ``[H, W, 3]`` uint8 or uint16; a network that merges bursts gets a burst of it.
 
     Returns:
         Graph to input to array; the computation stops when every graph has been reached.
@@ -52,5 +52,7 @@ def first_feeds(artifact: Artifact, engine: Engine, pixels: Array) -> dict[str, 
         return run
 
     with suppress(_Enough):
-        pipelines.assemble(artifact, {one.name: watched(one.name) for one in artifact.graphs}).enhance(pixels)
+        pipelines.assemble(artifact, {one.name: watched(one.name) for one in artifact.graphs}).enhance(
+            given.of_photograph(artifact, pixels)
+        )
     return seen

@@ -14,6 +14,7 @@ from viewfinder.errors import Exit, UsageError
 from viewfinder.measurement import Evidence, Measurement
 from viewfinder.quantize import audit as auditing
 from viewfinder.quantize.audit import TensorRange
+from viewfinder.runtime import given
 from viewfinder.verbs import feeding
 
 Progress = Callable[[str], None]
@@ -64,7 +65,7 @@ class AuditResult:
 
 
 def audit(request: AuditRequest, progress: Progress | None = None) -> AuditResult:
-    """Run photographs through the float graphs and compare every tensor with the range of float16.
+    """Run photographs, or bursts of them, through the float graphs and compare every tensor with the range of float16.
 
     Raises:
         UsageError: no float ONNX artifact there, no such model or photograph.
@@ -74,7 +75,7 @@ def audit(request: AuditRequest, progress: Progress | None = None) -> AuditResul
     with tempfile.TemporaryDirectory(prefix="viewfinder-audit-") as work:
         made = _artifact(request, Path(work), say)
         say(f"auditing {made.folder.name} on {len(listed)} photographs")
-        feeds = feeding.record(made, (photos.read(path).pixels for path in listed))
+        feeds = feeding.record(made, (given.of_photograph(made, photos.read(path).pixels) for path in listed))
         found = [
             one for graph in made.graphs for one in auditing.audit(made.path(graph), graph.name, feeds[graph.name])
         ]
