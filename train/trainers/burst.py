@@ -16,6 +16,7 @@ from viewfinder.train.config import FitConfig
 from viewfinder.train.networks.kpn import FRAMES, KPN
 from viewfinder.train.networks.kpn_lite import KPNLite
 from viewfinder.train.networks.phases import shown
+from viewfinder.train.networks.revival import revive
 from viewfinder.train.pairs import Pair
 
 BORDER = 8
@@ -113,6 +114,12 @@ def denoise(network: KPN | KPNLite, burst: BurstSample) -> np.ndarray[Any, np.dt
     return result
 
 
+def _inputs(burst: BurstSample) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what `KPNLite` reads of a burst."""
+    given = burst.tensors()
+    return given["frames"][None], given["merged"][None], given["noise"][None]
+
+
 def psnr(made: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> float:
     """Return the PSNR in dB of linear pictures after sRGB's curve, clipped to 0..1, without `BORDER` pixels."""
     error = (tone.srgb_curve(made) - tone.srgb_curve(truth))[BORDER:-BORDER, BORDER:-BORDER]
@@ -126,6 +133,8 @@ class BurstRecipe:
         """Keep the photographs, and bursts of those for validation."""
         self._network, self._pairs, self._config = network, data[0], config
         self._validation = validation_bursts(data[1], VALIDATION_PHOTOS)
+        if isinstance(network, KPNLite):
+            revive(network, [_inputs(burst) for burst in self._validation], config.seed)
         training: nn.Module = LiteTraining(network) if isinstance(network, KPNLite) else PaperTraining(network, config)
         self.module: nn.Module = training.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

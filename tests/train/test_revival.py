@@ -1,0 +1,72 @@
+"""Filters that never open: found, started again without changing the result, and none in what ships."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from viewfinder import demo, models, photos
+from viewfinder.train import burst_samples, loading
+from viewfinder.train.networks import revival
+from viewfinder.train.networks.kpn_lite import KPNLite
+from viewfinder.train.pairs import Pair
+
+
+@pytest.fixture(scope="module")
+def bursts():
+    """Return the network's inputs for a burst of each gain."""
+    pixels = photos.read(demo.photos()[0]).pixels[300:660, 200:700]
+    made = burst_samples.validation_bursts([Pair(pixels, pixels[:0].astype("float16"))], 1)
+    return [tuple(burst.tensors()[name][None] for name in ("frames", "merged", "noise")) for burst in made]
+
+
+def outputs(network, bursts):
+    """Run the network on the bursts."""
+    with torch.no_grad():
+        return torch.cat([network(*burst).flatten() for burst in bursts])
+
+
+def test_closed_filters_start_again_and_nothing_changes(bursts):
+    """A branch that is shut whole: the same output, every filter opens somewhere, and gradients come through again."""
+    torch.manual_seed(3)
+    network = KPNLite(widths=(16, 24, 32))
+    torch.nn.init.normal_(network.head.weight, std=0.05)
+    with torch.no_grad():
+        network.decode_middle[0].bias.fill_(-100.0)
+        network.encode_coarse[0].bias[:20] = -100.0
+    before = outputs(network, bursts)
+    found = revival.revive(network, bursts, 0)
+    assert found["decode_middle.0"] == 24
+    assert found["encode_coarse.0"] >= 20
+    assert (outputs(network, bursts) - before).abs().max() <= 1e-6
+    # Two rounds: the readers of a new filter begin at zero and take a step before the filter itself gets a gradient.
+    for _ in range(2):
+        optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
+        network.kernels(*bursts[0]).square().mean().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    network.kernels(*bursts[0]).square().mean().backward()
+    assert network.decode_middle[0].weight.grad.abs().max() > 0
+    assert network.encode_coarse[0].weight.grad[:20].abs().max() > 0
+
+
+def test_a_network_without_closed_filters_is_left_alone(bursts):
+    """Nothing to do is nothing done."""
+    torch.manual_seed(4)
+    network = KPNLite(widths=(16, 24, 32))
+    with torch.no_grad():
+        for name in revival.READERS:
+            network.get_submodule(name).bias.fill_(10.0)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert revival.revive(network, bursts, 1) == {}
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_shipped_filters_open(bursts):
+    """Every layer of kpn-lite takes part: the first shipped weights had whole layers that were always zero."""
+    task = models.load("kpn-lite")
+    network = task.build().eval()
+    loading.load_into(network, task.weights_file())
+    closed = revival.revive(network, bursts, 0)
+    for name, count in closed.items():
+        assert count <= 0.5 * network.get_submodule(name).out_channels, closed

@@ -1,0 +1,100 @@
+"""Filters of `KPNLite` that never open are started again, without changing what the network computes.
+
+A ReLU that is closed for every input passes no gradient, so training cannot open it. A high learning rate closed nearly
+all filters at 1/4 and 1/8 of the resolution in the first stage of the shipped weights, and nothing told: the network
+went on with the fine ones. `viewfinder inspect` shows how often each filter is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from viewfinder.train.networks.kpn_lite import KPNLite
+
+Inputs = tuple[Tensor, Tensor, Tensor]
+"""``frames``, ``merged``, ``noise`` as `KPNLite.kernels` takes them."""
+
+READERS: dict[str, tuple[tuple[str, str | None], ...]] = {
+    "encode_fine.0": (("encode_fine.2", None),),
+    "encode_fine.2": (("encode_middle.0", None), ("decode_fine.0", "decode_middle.0")),
+    "encode_middle.0": (("encode_middle.2", None),),
+    "encode_middle.2": (("encode_coarse.0", None), ("decode_middle.0", "encode_coarse.2")),
+    "encode_coarse.0": (("encode_coarse.2", None),),
+    "encode_coarse.2": (("decode_middle.0", None),),
+    "decode_middle.0": (("decode_fine.0", None),),
+    "decode_fine.0": (("decode_fine.2", None),),
+    "decode_fine.2": (("head", None),),
+}
+"""Convolutions with a ReLU, in order, each with those that read it, and whose channels these read before its own."""
+
+
+@torch.no_grad()
+def revive(network: KPNLite, bursts: Sequence[Inputs], seed: int) -> dict[str, int]:
+    """Draw the weights of filters that are closed on all `bursts` anew, and let no open filter read them yet.
+
+    Args:
+        network: changed in place; on `bursts` it computes the same as before.
+        bursts: a few, of every gain.
+        seed: of the new weights (normal, He et al. 2015).
+
+    Returns:
+        How many filters were closed, by layer; layers without any are left out.
+    """
+    closed = {name: highest <= 0 for name, highest in _highest(network, bursts).items()}
+    generator = torch.Generator().manual_seed(seed)
+    for name, dead in closed.items():
+        layer = _layer(network, name)
+        fresh = torch.empty(layer.weight.shape)
+        nn.init.kaiming_normal_(fresh, nonlinearity="relu", generator=generator)
+        layer.weight[dead] = fresh.to(layer.weight)[dead]
+        _offset(layer)[dead] = 0.0
+    for name, dead in closed.items():
+        for reader, before in READERS[name]:
+            into = _layer(network, reader)
+            first = 0 if before is None else _layer(network, before).out_channels
+            was_open = ~closed.get(reader, torch.zeros(into.out_channels, dtype=torch.bool, device=dead.device))
+            into.weight[was_open.nonzero(), (first + dead.nonzero()).T] = 0.0
+    return {name: int(dead.sum()) for name, dead in closed.items() if dead.any()}
+
+
+def _highest(network: KPNLite, bursts: Sequence[Inputs]) -> dict[str, Tensor]:
+    """Return the highest value of each filter before its ReLU, by layer."""
+    found: dict[str, Tensor] = {}
+
+    def watch(name: str) -> None:
+        """Keep the highest values of a layer."""
+
+        def keep(_module: nn.Module, _inputs: tuple[Tensor, ...], made: Tensor) -> None:
+            highest = made.amax((0, 2, 3))
+            found[name] = torch.maximum(found[name], highest) if name in found else highest
+
+        hooks.append(_layer(network, name).register_forward_hook(keep))
+
+    hooks: list[torch.utils.hooks.RemovableHandle] = []
+    for name in READERS:
+        watch(name)
+    try:
+        for burst in bursts:
+            network.kernels(*burst)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def _layer(network: KPNLite, name: str) -> nn.Conv2d:
+    """Return a convolution."""
+    layer = network.get_submodule(name)
+    if not isinstance(layer, nn.Conv2d):
+        raise TypeError(f"{name} of {type(network).__name__} is no convolution")
+    return layer
+
+
+def _offset(layer: nn.Conv2d) -> Tensor:
+    """Return the offsets of a convolution that has some."""
+    if layer.bias is None:
+        raise TypeError("a convolution of KPNLite without offsets")
+    return layer.bias
