@@ -87,22 +87,22 @@ def choose(samples: Sequence[Sample], name: str, count: int) -> tuple[list[Sampl
     if count < 1:
         raise UsageError(f"{count} calibration samples", "give at least 1")
     kinds = {f"{strata.EXPOSURE}={kind}": list[Sample]() for kind in strata.EXPOSURES}
-    for sample in _spaced(samples, count * MOST_CANDIDATES):
+    for sample in spaced(samples, count * MOST_CANDIDATES):
         kinds[strata.of(sample.read())].append(sample)
-    taken = list(_in_turn([_spaced(group, count) for group in kinds.values()]))[:count]
+    taken = list(in_turn([spaced(group, count) for group in kinds.values()]))[:count]
     names = {sample.name for sample in taken}
     counts = {kind: sum(sample.name in names for sample in group) for kind, group in kinds.items()}
     return taken, CalibrationSet(name, _digest(taken), len(taken), counts)
 
 
-def _spaced(samples: Sequence[Sample], count: int) -> list[Sample]:
+def spaced(samples: Sequence[Sample], count: int) -> list[Sample]:
     """Take at most `count`, evenly spaced."""
     if len(samples) <= count:
         return list(samples)
     return [samples[index * len(samples) // count] for index in range(count)]
 
 
-def _in_turn(groups: Iterable[Sequence[Sample]]) -> Iterator[Sample]:
+def in_turn(groups: Iterable[Sequence[Sample]]) -> Iterator[Sample]:
     """Yield the first of every group, then the second of every group that has one, and so on."""
     listed = [list(group) for group in groups]
     for index in range(max(map(len, listed), default=0)):

@@ -26,7 +26,7 @@ def parent(tmp_path):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("pipeline", ["tiles", "bilateral_grid", "something_new"])
+@pytest.mark.parametrize("pipeline", ["tiles", "bilateral_grid", "burst", "something_new"])
 def test_every_rule_has_a_reason(parent, pipeline, precision):
     """Every pipeline has a recipe for every precision, of that precision, with a reason beside each rule."""
     recipe = defaults.recipe(replace(parent, pipeline=pipeline), precision)
@@ -41,6 +41,37 @@ def test_hdrnet_keeps_grid_and_slicing(parent):
     assert [rule.kind for rule in rules] == ["w8a8", "w8a8", "float", "float", "float"]
     assert recipe.touches("coefficients")
     assert not recipe.touches("strip")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (
+            "part.picks",
+            "encode_fine.0.weight",
+            "relu",
+            "decode_fine.0.weight",
+            "head.weight",
+            "product",
+            "part_one.picks",
+        ),
+        (
+            "Phases_part;2",
+            "Sequential_encode_fine/C",
+            "x;4",
+            "Sequential_decode_fine/C",
+            "x/Conv2d_head;2",
+            "x;5",
+            "y;6",
+        ),
+        ("frames", "encoders.0.0.weight", "pool", "decoders.0.0.weight", "head.4.weight", "resize", "ones"),
+    ],
+)
+def test_burst_networks_keep_kernels_and_light(parent, names):
+    """Of kpn-lite and kpn, in any format's names, the body is quantized; last layer, kernels and light stay float."""
+    recipe = defaults.recipe(replace(parent, pipeline="burst"), "w8a8")
+    kinds = [rule.kind for rule in recipe.rules_for("model", chain(*names))]
+    assert kinds[1:] == ["w8a8", "w8a8", "w8a8", "float", "float", "float"]
 
 
 def test_mixed_keeps_the_sum_of_features(parent):

@@ -18,7 +18,6 @@ from viewfinder.quantize.calibration import CoverageError
 from viewfinder.recipe import BadRecipeError, Recipe, Rule
 from viewfinder.runtime import pipelines
 from viewfinder.verbs import feeding
-from viewfinder.verbs import quantize as quantizing
 from viewfinder.verbs.quantize import QuantizeRequest, quantize
 from viewfinder.verbs.verify import VerifyRequest, verify
 
@@ -181,11 +180,3 @@ def test_ranges_of_core_ml_tensors(tmp_path):
     )
     feeds = [{"x": np.array([-1.0, 2.0], np.float32)}, {"x": np.array([0.0, 4.0], np.float32)}]
     assert feeding.ranges(package, feeds) == {"x": (-1.0, 4.0), "y": (-3.0, 12.0)}
-
-
-def test_bursts_are_not_calibrated_on_photographs(parent):
-    """A burst network's ranges are refused with the precisions that need none; other pipelines pass."""
-    with pytest.raises(UsageError, match="takes bursts") as caught:
-        quantizing._refuse_bursts(replace(parent, pipeline="burst"))
-    assert "w8 or fp16" in caught.value.hint
-    quantizing._refuse_bursts(parent)

@@ -23,7 +23,9 @@ MOTIONS = {strata.SMALL: motion.STEADY, strata.LARGE: motion.UNSTEADY}
 SIDE = (192, 256)
 """Largest height and width of a frame."""
 LEAST_SIDE = 32
-_SEED = 2
+_SEED, _CALIBRATION_SEED = 2, 3
+CALIBRATION_RECIPES = {name: replace(recipe, scale=2) for name, recipe in MOTIONS.items()}
+"""Reduced by 2 alone: calibration photographs may be small."""
 
 
 def make(name: str, pixels: NDArray[Any], _weights: str) -> Iterator[Sample]:
@@ -47,9 +49,27 @@ def make(name: str, pixels: NDArray[Any], _weights: str) -> Iterator[Sample]:
         yield Sample(burst.name, shown(burst), light.picture(made.truth), burst, kinds)
 
 
-def _middle(name: str, pixels: NDArray[Any]) -> NDArray[np.float32]:
-    """Cut out the middle that becomes frames of at most `SIDE`, in 0..1."""
-    scale = motion.PAPER.scale
+def calibrating(name: str, pixels: NDArray[Any], gain: int, moved: str) -> Burst:
+    """Make a burst on which ranges can be measured: one plane, which of the three depends on the name.
+
+    Args:
+        name: of the photograph.
+        pixels: ``[H, W, 3]`` uint8 or uint16; its middle is reduced by 2.
+        gain: of `viewfinder.train.camera.noise.GAINS`.
+        moved: of `MOTIONS`.
+
+    Raises:
+        UsageError: the photograph is too small to cut a burst from.
+    """
+    seed, recipe = zlib.crc32(name.encode()), CALIBRATION_RECIPES[moved]
+    photo = _middle(name, pixels, recipe.scale)
+    made = synthesise(photo, noise.GAINS[gain], (_CALIBRATION_SEED, seed, gain), recipe)
+    plane = (seed + gain) % made.frames.shape[3]
+    return Burst(made.frames[..., plane : plane + 1], made.level, name=f"{name} gain {gain} {moved}")
+
+
+def _middle(name: str, pixels: NDArray[Any], scale: int = motion.PAPER.scale) -> NDArray[np.float32]:
+    """Cut out the middle that becomes frames of at most `SIDE` when it is reduced by `scale`, in 0..1."""
     height, width = (min(most, side // scale) * scale for most, side in zip(SIDE, pixels.shape[:2], strict=True))
     if min(height, width) < LEAST_SIDE * scale:
         raise UsageError(

@@ -54,17 +54,21 @@ CalibrationData = Annotated[
     typer.Option(
         "--calibration-data",
         metavar="PATH",
-        help="Photographs on which the ranges are measured.",
+        help="Photographs, or bursts, on which the ranges are measured; photographs become bursts where needed.",
         show_default="scikit-image's, at three exposures",
     ),
 ]
 Samples = Annotated[
-    int, typer.Option("--num-calibration-samples", metavar="N", min=1, help="Most photographs that are taken of them.")
+    int, typer.Option("--num-calibration-samples", metavar="N", min=1, help="Most of them that are taken.")
 ]
 MinCoverage = Annotated[
     float,
     typer.Option(
-        "--min-coverage", metavar="SHARE", min=0, max=1, help="Least share of dark, mid and bright that is there."
+        "--min-coverage",
+        metavar="SHARE",
+        min=0,
+        max=1,
+        help="Least share of strata (exposure; of bursts, gain and motion too) that is there.",
     ),
 ]
 OwnModel = Annotated[

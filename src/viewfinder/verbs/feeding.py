@@ -15,6 +15,8 @@ from viewfinder.runtime import engines, pipelines
 
 Array = NDArray[Any]
 Graph = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+IN_TILES = ("burst", "tiles")
+"""Pipelines whose first graph does not see the whole picture at once, but one part after the other."""
 FEEDS_PER_PHOTO = 4
 """Of a graph that runs often in one photograph (strips, tiles), evenly spaced ones."""
 
@@ -52,13 +54,13 @@ def _stop(_feeds: Mapping[str, Array]) -> Mapping[str, Array]:
 
 
 def record(
-    made: Artifact, photographs: Iterable[Array], wanted: Iterable[str] | None = None
+    made: Artifact, photographs: Iterable[Any], wanted: Iterable[str] | None = None
 ) -> dict[str, tuple[dict[str, Array], ...]]:
     """Run photographs through an artifact's pipeline and return what each graph was given, by its name.
 
     Args:
         made: from `viewfinder.artifact.load`.
-        photographs: ``[H, W, 3]`` uint8 or uint16.
+        photographs: ``[H, W, 3]`` uint8 or uint16; of a network that merges bursts, `viewfinder.bursts.Burst`.
         wanted: names of graphs; None for all. If that is the first one alone, which looks at the whole photograph at
             once, the others are not run.
     """
@@ -66,7 +68,7 @@ def record(
     engines.require(engine)
     names = [graph.name for graph in made.graphs]
     chosen = names if wanted is None else [name for name in names if name in set(wanted)]
-    needed = made.graphs if chosen != names[:1] else made.graphs[:1]
+    needed = made.graphs[:1] if chosen == names[:1] and made.pipeline not in IN_TILES else made.graphs
     recorders = {graph.name: Recorder(engine.open(made.path(graph), graph, 1)) for graph in needed}
     runner = pipelines.assemble(made, {name: recorders.get(name, _stop) for name in names})
     found: dict[str, list[dict[str, Array]]] = {name: [] for name in chosen}

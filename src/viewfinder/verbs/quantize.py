@@ -13,14 +13,12 @@ from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.errors import UsageError
 from viewfinder.export.quiet import quiet
 from viewfinder.quantize import calibration, defaults, quantizer, tflite
-from viewfinder.quantize.calibration import Sample
 from viewfinder.quantize.quantizer import Aids
-from viewfinder.recipe import BadRecipeError, CalibrationSet, Recipe, read_json
-from viewfinder.verbs import feeding
+from viewfinder.recipe import BadRecipeError, Recipe, read_json
+from viewfinder.verbs import calibrating, feeding
+from viewfinder.verbs.calibrating import Asked, Chosen
 
 Progress = Callable[[str], None]
-BURST = "burst"
-"""The pipeline whose networks take several frames."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +32,10 @@ class QuantizeRequest:
         target: ``cpu`` or ``npu``; None takes the recipe's.
         formats: of the artifacts found; empty takes all that can hold the precision.
         output: folder that will hold ``FORMAT-PRECISION/``; None takes the one in which the float artifact lies.
-        calibration_data: photographs or folder; None takes `viewfinder.quantize.calibration.default`.
-        samples: most photographs that are taken of them.
-        min_coverage: least share of the strata that must hold a photograph, 0..1.
+        calibration_data: photographs or folder, also of bursts where the network takes them; None takes
+            `viewfinder.quantize.calibration.default`.
+        samples: most photographs or bursts that are taken of them.
+        min_coverage: least share of the strata that must hold a sample, 0..1.
         model: for ExecuTorch artifacts of a network that is not shipped: ``path/to/file.py:TASK``.
         weights: of a model.
     """
@@ -103,33 +102,26 @@ def quantize(request: QuantizeRequest, progress: Progress | None = None) -> Quan
     say = progress or (lambda _line: None)
     given = read_json(request.recipe) if request.recipe is not None else None
     _check_words(request, given)
-    taken, chosen = _calibration(request) if _may_need_calibration(request, given) else ([], None)
-    parents, warnings = _chosen(request, given, _parents(request, given, say))
+    there = _there(request)
+    chosen = Chosen()
+    if _may_need_calibration(request, given):
+        asked = Asked(request.calibration_data, request.samples, request.min_coverage)
+        chosen = calibrating.choose(asked, bursts=calibrating.takes_bursts(request.subject, there))
+    parents, warnings = _chosen(request, given, _exported(request, given, say) if there is None else there)
     folders, seconds = [], {}
     for parent in parents:
         recipe = replace(_recipe(request, given, parent), calibration=None)
         name, start = f"{parent.format}-{recipe.precision}", time.perf_counter()
         say(f"quantizing {parent.folder.name} to {name}")
         if recipe.needs_calibration:
-            _refuse_bursts(parent)
-            recipe = replace(recipe, calibration=chosen)
+            recipe = replace(recipe, calibration=chosen.described)
         folder = (request.output or parent.folder.resolve().parent) / name
         with quiet():
-            aids = _aids(request, parent, recipe, taken)
+            aids = _aids(request, parent, recipe, chosen)
             folders.append(quantizer.quantize(parent, recipe, folder, aids))
         seconds[name] = time.perf_counter() - start
         warnings += tflite.warnings(recipe.rules) if parent.format == "tflite" else []
     return QuantizeResult(tuple(folders), seconds, tuple(warnings))
-
-
-def _refuse_bursts(parent: Artifact) -> None:
-    """Refuse to measure the ranges of a burst network on single photographs: they would be those of no burst."""
-    if parent.pipeline == BURST:
-        raise UsageError(
-            f"{parent.folder} takes bursts, and calibration sets hold single photographs: no ranges can be measured",
-            "take --precision w8 or fp16, which need none",
-            code="no-calibration",
-        )
 
 
 def _check_words(request: QuantizeRequest, given: Any) -> None:
@@ -174,26 +166,25 @@ def _may_need_calibration(request: QuantizeRequest, given: Any) -> bool:
     return tflite.is_native(given) or _own(request, given).needs_calibration
 
 
-def _calibration(request: QuantizeRequest) -> tuple[list[Sample], CalibrationSet]:
-    """Choose the calibration pictures and check what they cover."""
-    path = request.calibration_data
-    listed = calibration.default() if path is None else calibration.from_folder(path)
-    name = calibration.DEFAULT_NAME if path is None else path.resolve().name
-    taken, chosen = calibration.choose(listed, name, request.samples)
-    calibration.require_coverage(chosen, request.min_coverage)
-    return taken, chosen
+def _there(request: QuantizeRequest) -> list[Artifact] | None:
+    """Load the float artifacts that the request names; None where it names a model.
 
-
-def _parents(request: QuantizeRequest, given: Any, say: Progress) -> list[Artifact]:
-    """Load the float artifacts that the request means; a model is exported beside where the result goes."""
+    Raises:
+        UsageError: a folder without artifacts.
+    """
     path = Path(request.subject).expanduser()
-    if path.exists() and request.subject not in models.names() and not request.subject.endswith(".py"):
-        found = artifact.find(path) or ([path] if (path / artifact.MANIFEST).is_file() else [])
-        if not found:
-            raise UsageError(f"there is no artifact in {path}", "name an artifact's folder, a build, or a model")
-        loaded = [artifact.load(folder) for folder in found]
-        # Of a build, the float ones are meant; an artifact that is named itself is refused later, with the reason.
-        return loaded if len(loaded) == 1 else [one for one in loaded if one.precision == "float"]
+    if not path.exists() or request.subject in models.names() or request.subject.endswith(".py"):
+        return None
+    found = artifact.find(path) or ([path] if (path / artifact.MANIFEST).is_file() else [])
+    if not found:
+        raise UsageError(f"there is no artifact in {path}", "name an artifact's folder, a build, or a model")
+    loaded = [artifact.load(folder) for folder in found]
+    # Of a build, the float ones are meant; an artifact that is named itself is refused later, with the reason.
+    return loaded if len(loaded) == 1 else [one for one in loaded if one.precision == "float"]
+
+
+def _exported(request: QuantizeRequest, given: Any, say: Progress) -> list[Artifact]:
+    """Export the model that the request names, beside where the result goes."""
     from viewfinder.verbs.export import ExportOptions, export
 
     formats = request.formats or ((tflite.NATIVE,) if given is not None and tflite.is_native(given) else ())
@@ -225,14 +216,14 @@ def _chosen(request: QuantizeRequest, given: Any, parents: Sequence[Artifact]) -
     return taken, warnings
 
 
-def _aids(request: QuantizeRequest, parent: Artifact, recipe: Recipe, taken: Sequence[Sample]) -> Aids:
+def _aids(request: QuantizeRequest, parent: Artifact, recipe: Recipe, chosen: Chosen) -> Aids:
     """Record calibration inputs, and get the network where the format needs it."""
     graphs = [graph.name for graph in parent.graphs if recipe.touches(graph.name) or recipe.native]
     if recipe.native:
         named = recipe.native[tflite.NATIVE]
         graphs = [name for name in graphs if name in named]
     needed = graphs if recipe.needs_calibration else []
-    feeds = feeding.record(parent, (sample.read() for sample in taken), needed) if needed else {}
+    feeds = feeding.record(parent, (sample.read() for sample in chosen.samples), needed) if needed else {}
     networks = _networks(request, parent) if parent.format == "executorch" else {}
     for graph in parent.graphs if networks else ():
         _check_same(parent, graph, networks[graph.name], feeds.get(graph.name, ()))
