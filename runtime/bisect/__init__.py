@@ -1,7 +1,8 @@
 """Where two artifacts of one network part: both run side by side on the same inputs, tensor by tensor.
 
 One module per format records a run: ``onnx`` adds the inner values to the outputs, ``tflite`` keeps every tensor of
-LiteRT's built-in kernels. Quantized values are compared as the numbers that they stand for.
+LiteRT's built-in kernels, ``coreml`` watches the reference evaluator. Quantized values are compared as the numbers that
+they stand for. An ExecuTorch program cannot be recorded: what is delegated to XNNPACK runs as one call.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ from viewfinder.artifact import GraphFile
 from viewfinder.errors import UsageError
 
 Array = NDArray[np.float32]
+WHY = {
+    "executorch": ": what is delegated to XNNPACK runs as one call, and its runtime gives out no value from inside; "
+    "the same recipe in ONNX or TFLite shows where a network parts"
+}
+"""Why a format cannot be recorded, to go on a sentence."""
 _SHARED = {"crops", "feeds", "matching", "parting", "ratios"}
 
 
@@ -68,7 +74,8 @@ def open(path: Path, graph: GraphFile, artifact_format: str) -> Recorder:  # noq
     """
     if artifact_format not in formats():
         raise UsageError(
-            f"the inner values of {artifact_format} cannot be recorded", f"bisect takes: {', '.join(formats())}"
+            f"the inner values of {artifact_format} cannot be recorded{WHY.get(artifact_format, '')}",
+            f"bisect takes: {', '.join(formats())}",
         )
     recorder: Recorder = importlib.import_module(f"{__name__}.{artifact_format}").open(path, graph)
     return recorder

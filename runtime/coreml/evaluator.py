@@ -54,6 +54,22 @@ class _Step:
         return [rounded(array, tensor.dtype) for array, tensor in zip(found, self.outputs, strict=True)]
 
 
+@dataclass(frozen=True)
+class Described:
+    """An operation that runs, for those who only look.
+
+    Attributes:
+        kind: as in the program, e.g. ``conv``.
+        inputs: names of the tensors that it reads, constants left out.
+        weight: shape of its weights, () without.
+    """
+
+    kind: str
+    output: Tensor
+    inputs: tuple[str, ...]
+    weight: tuple[int, ...]
+
+
 class Evaluator:
     """An ML program, planned once: constants folded, dead tensors freed as soon as nothing reads them."""
 
@@ -76,6 +92,19 @@ class Evaluator:
             raise
         except Exception as error:  # a damaged constant can upset a builder in any way
             raise BadArtifactError(f"{folder} cannot be planned: {type(error).__name__} {error}", _AGAIN) from error
+
+    def described(self) -> tuple[Described, ...]:
+        """List the operations that run, in their order, each by its first output."""
+        return tuple(
+            Described(
+                step.type,
+                step.outputs[0],
+                (*(name for _, name in step.variables), *_names(step.lists)),
+                np.shape(step.constants.get("weight", ())) if "weight" in step.constants else (),
+            )
+            for step in self._steps
+            if step.outputs
+        )
 
     def _check_outputs(self) -> None:
         """Refuse a program whose outputs nothing computes."""

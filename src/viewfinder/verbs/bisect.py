@@ -33,6 +33,8 @@ HOW = {
     "than in the artifact as it ships",
     "tflite": "LiteRT's built-in kernels without XNNPACK, which keeps no inner values; sums may be ordered otherwise "
     "than in the artifact as it ships",
+    "coreml": "the reference evaluator, which rounds every result to the type that the program declares; Apple's "
+    "runtime may keep other precisions inside",
     "qnn": "float's side is the same file in ONNX Runtime on the CPU; on the NPU's side every inner value is made an "
     "output of what Qualcomm's emulator executes, so that nothing is fused across them",
 }

@@ -99,7 +99,7 @@ def _looked(request: OverflowRequest, made: Artifact, own: Artifact) -> tuple[Ev
     for engine in (own_engine, other_engine):
         engines.require(engine)
     # Both are fed alike, with what the looked-at artifact's own pipeline gives on a photograph as it is.
-    fed = feeds.captured(own, own_engine, truth.photos[0].pixels)
+    fed = feeds.captured(own, own_engine, truth.photos[0].feed)
     by_name = {graph.name: graph for graph in own.graphs}
     results = []
     for graph in made.graphs:

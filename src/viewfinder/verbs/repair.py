@@ -133,7 +133,8 @@ def _check(parent: Artifact, truth: golden.Golden) -> None:
 
     if parent.format not in bisect.formats():
         raise UsageError(
-            f"the layers of {parent.format} cannot be listed", f"repair takes: {', '.join(bisect.formats())}"
+            f"the layers of {parent.format} cannot be listed{bisect.WHY.get(parent.format, '')}",
+            f"repair takes: {', '.join(bisect.formats())}",
         )
     check_pair(parent, truth)
     quality.require_truth(truth)
