@@ -100,7 +100,6 @@ class Phone:
 
     evidence = Evidence.MEASURED
     formats = ("tflite",)
-    sustains = False
 
     def __init__(self, serial: str) -> None:
         """Remember which one it is."""

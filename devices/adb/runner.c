@@ -6,6 +6,7 @@
  * the declarations below are those of litert/c of version 2.3.0, as far as they are used here.
  */
 #define _GNU_SOURCE
+#include <glob.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -43,7 +44,8 @@ extern Status LiteRtCreateManagedTensorBufferFromRequirements(Handle, const Rank
 extern Status LiteRtLockTensorBuffer(Handle, void **, int), LiteRtUnlockTensorBuffer(Handle);
 extern Status LiteRtRunCompiledModel(Handle, Index, size_t, Handle *, size_t, Handle *);
 
-enum { CPU = 1, READ = 0, WRITE = 1, MOST_TENSORS = 64, MARKER = 0x7E57 };
+enum { CPU = 1, READ = 0, WRITE = 1, MOST_TENSORS = 64, MARKER = 0x7E57, WINDOWS = 60 };
+static const double EDGE_S = 30; /* of a sustained run, as WINDOWS: the worker's */
 static const uint32_t LONGEST_HEADER = 1u << 24;
 static const size_t MOST_SAMPLES = 500000;
 
@@ -287,20 +289,115 @@ static size_t repeat(double runs, double seconds, double most_s, double *samples
   return n;
 }
 
-static void add_timings(Text *to, const char *ask, const double *loaded) {
-  double *samples = malloc(MOST_SAMPLES * sizeof *samples), most_s = number(ask, "\"most_s\"", 30);
+/* ---- runs without a pause ---- */
+
+typedef struct {
+  double *at;
+  size_t n, room;
+} Samples;
+
+static void keep(Samples *to, double one) {
+  if (to->n == to->room) {
+    to->room = 2 * to->room + 256;
+    if (!(to->at = realloc(to->at, to->room * sizeof *to->at))) fail("memory ran out", 0);
+  }
+  to->at[to->n++] = one;
+}
+
+static int by_size(const void *one, const void *other) {
+  double a = *(const double *)one, b = *(const double *)other;
+  return (a > b) - (a < b);
+}
+
+/* The share of sorted samples, between two of them as numpy does. */
+static double percentile(const Samples *of, double share) {
+  double place = share * (double)(of->n - 1);
+  size_t low = (size_t)place, high = low + 1 < of->n ? low + 1 : low;
+  return of->at[low] + (place - (double)low) * (of->at[high] - of->at[low]);
+}
+
+static void add_middle(Text *to, Samples *of) {
+  qsort(of->at, of->n, sizeof *of->at, by_size);
+  add_number(to, "\"runs\": %.0f", (double)of->n);
+  add_number(to, ", \"p50_ms\": %.4f", percentile(of, 0.5));
+  add_number(to, ", \"p90_ms\": %.4f", percentile(of, 0.9));
+}
+
+/* The highest number in the files of a pattern, under a key; nothing if Android shows none of them. */
+static void add_highest(Text *to, const char *key, const char *pattern) {
+  glob_t files = {0};
+  double highest = 0, one;
+  bool any = false;
+  if (!glob(pattern, 0, NULL, &files))
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+      FILE *file = fopen(files.gl_pathv[i], "r");
+      if (file && fscanf(file, "%lf", &one) == 1) {
+        if (!any || one > highest) highest = one;
+        any = true;
+      }
+      if (file) fclose(file);
+    }
+  globfree(&files);
+  if (any) {
+    add(to, key);
+    add_number(to, "%.0f", highest);
+  }
+}
+
+static void add_window(Text *to, double from_s, double to_s, Samples *of) {
+  add_number(to, "{\"from_s\": %.6f", from_s);
+  add_number(to, ", \"to_s\": %.6f, ", to_s);
+  add_middle(to, of);
+  add_number(to, ", \"memory_bytes\": %.0f", memory_bytes("VmRSS"));
+  add_highest(to, ", \"khz\": ", "/sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq");
+  add_highest(to, ", \"millidegrees\": ", "/sys/class/thermal/thermal_zone*/temp");
+  add(to, "}");
+}
+
+/* Runs for so long; says how long runs took in windows, at first and at last, as the worker does. */
+static void add_sustained(Text *to, double seconds) {
+  Samples first = {0}, last = {0}, window = {0};
+  double edge = seconds / 2 < EDGE_S ? seconds / 2 : EDGE_S, start = now_ms(), opened = 0;
+  add_number(to, ", \"sustained\": {\"edge_s\": %.6f, \"windows\": [", edge);
+  for (bool any = false; !any || opened < seconds;) {
+    double one = run(), now = (now_ms() - start) / 1e3, end = opened + seconds / WINDOWS;
+    keep(&window, one);
+    if (now <= edge || !first.n) keep(&first, one);
+    if (now <= seconds - edge) last.n = 0;
+    keep(&last, one);
+    if (now < (end < seconds ? end : seconds)) continue;
+    add(to, any ? ", " : "");
+    add_window(to, opened, now, &window);
+    any = true, opened = now, window.n = 0;
+  }
+  add(to, "], \"first\": {");
+  add_middle(to, &first);
+  add(to, "}, \"last\": {");
+  add_middle(to, &last);
+  add(to, "}}");
+  free(first.at), free(last.at), free(window.at);
+}
+
+static void add_warm(Text *to, const char *ask, double most_s) {
+  double *samples = malloc(MOST_SAMPLES * sizeof *samples);
   if (!samples) fail("memory ran out", 0);
-  double first = run();
   repeat(number(ask, "\"warm_up_runs\"", 5), number(ask, "\"warm_up_s\"", 0.2), most_s, NULL);
   size_t n = repeat(number(ask, "\"runs\"", 50), number(ask, "\"seconds\"", 1), most_s, samples);
+  add(to, ", \"warm_ms\": [");
+  for (size_t i = 0; i < n; i++) add_number(to, i ? ", %.4f" : "%.4f", samples[i]);
+  add(to, "]");
+  free(samples);
+}
+
+static void add_timings(Text *to, const char *ask, const double *loaded) {
+  double sustain_s = number(ask, "\"sustain_s\"", 0), first = run();
   add_number(to, "\"timed\": {\"load_ms\": %.4f", loaded[0]);
   add_number(to, ", \"memory_before_bytes\": %.0f", loaded[1]);
   add_number(to, ", \"memory_loaded_bytes\": %.0f", loaded[2]);
-  add_number(to, ", \"memory_peak_bytes\": %.0f", memory_bytes("VmHWM"));
-  add_number(to, ", \"first_ms\": %.4f, \"warm_ms\": [", first);
-  for (size_t i = 0; i < n; i++) add_number(to, i ? ", %.4f" : "%.4f", samples[i]);
-  add(to, "]}, ");
-  free(samples);
+  add_number(to, ", \"first_ms\": %.4f", first);
+  if (sustain_s > 0) add_sustained(to, sustain_s);
+  else add_warm(to, ask, number(ask, "\"most_s\"", 30));
+  add_number(to, ", \"memory_peak_bytes\": %.0f}, ", memory_bytes("VmHWM"));
 }
 
 static void answer(char *header, FILE *from, const double *loaded) {

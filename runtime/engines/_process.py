@@ -127,16 +127,18 @@ class WorkerRunner:
 
     def timed(self, feeds: engines.Arrays, schedule: Mapping[str, Any]) -> dict[str, Any]:
         """Time runs in the worker itself, so that the way there does not count; once per worker, for the first run."""
-        header, _ = self._run(feeds, {"timed": dict(schedule)})
+        header, _ = self._run(feeds, {"timed": dict(schedule)}, schedule.get("sustain_s") or 0.0)
         found = header.get("timed")
-        if not isinstance(found, dict) or not found.get("warm_ms"):
+        if not isinstance(found, dict) or not (found.get("warm_ms") or found.get("sustained")):
             self._crashed("run")
         return cast("dict[str, Any]", found)
 
-    def _run(self, feeds: engines.Arrays, ask: dict[str, Any]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Send a message, read the answer, and believe no shape that it has."""
+    def _run(
+        self, feeds: engines.Arrays, ask: dict[str, Any], longer_s: float = 0.0
+    ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Send a message, read the answer, and believe no shape that it has; it may take `longer_s` more than usual."""
         arrays = checked(feeds, self._graph)
-        with self._watched("run"):
+        with self._watched("run", longer_s):
             try:
                 _worker.send(cast("Any", self._worker.stdin), ask, dict(zip(self._inputs, arrays, strict=True)))
             except OSError:
@@ -150,7 +152,7 @@ class WorkerRunner:
         return header, found
 
     @contextmanager
-    def _watched(self, step: str) -> Iterator[None]:
+    def _watched(self, step: str, longer_s: float = 0.0) -> Iterator[None]:
         """Kill a worker that does not answer in time; reading then ends."""
         if self._timeout_s is None:
             yield
@@ -162,7 +164,8 @@ class WorkerRunner:
             late.set()
             self._worker.kill()
 
-        timer = threading.Timer(self._timeout_s, kill)
+        most_s = self._timeout_s + longer_s
+        timer = threading.Timer(most_s, kill)
         timer.start()
         try:
             yield
@@ -170,7 +173,7 @@ class WorkerRunner:
             if not late.is_set():
                 raise
             raise NotVerifiedError(
-                f"{self._name} did not {step} {self._path} within {self._timeout_s:g} s and was killed",
+                f"{self._name} did not {step} {self._path} within {most_s:g} s and was killed",
                 "close other programs and repeat the command; a model this large may need a real device",
                 code="timeout",
             ) from error

@@ -6,12 +6,41 @@ The curve may come from another device, so it is checked before anything is beli
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from viewfinder.measurement import Evidence, Measurement
 
 _NUMBERS = ("runs", "p50_ms", "p90_ms")
+
+
+def of_samples(samples: Sequence[float]) -> dict[str, Any]:
+    """Draw the curve of inferences that ran one after the other, when only their times are known, in milliseconds.
+
+    The clock is the sum of the times: pauses between them are not seen.
+
+    Returns:
+        As `viewfinder.runtime.engines._worker.sustained`, without the state of the device.
+    """
+    from viewfinder.runtime.engines import _worker
+
+    ends = np.cumsum(np.asarray(samples, float)) / 1e3
+    seconds = float(ends[-1])
+    edge = min(_worker.EDGE_S, seconds / 2)
+    # A window may hold no end of an inference when they are long; then there are fewer.
+    places = np.unique(np.searchsorted(ends, np.linspace(0, seconds, _worker.WINDOWS + 1)[1:-1]) + 1)
+    parts = [part for part in np.split(np.asarray(samples, float), places) if len(part)]
+    edges = np.concatenate([[0.0], ends[np.cumsum([len(part) for part in parts]) - 1]])
+    windows = [
+        {"from_s": float(begin), "to_s": float(end), **_worker.middle(part.tolist())}
+        for begin, end, part in zip(edges, edges[1:], parts, strict=False)
+    ]
+    inside = max(int(np.searchsorted(ends, edge, "right")), 1)
+    behind = min(int(np.searchsorted(ends, seconds - edge, "right")), len(samples) - 1)
+    first, last = (_worker.middle(list(part)) for part in (samples[:inside], samples[behind:]))
+    return {"edge_s": edge, "windows": windows, "first": first, "last": last}
 
 
 def is_complete(result: Any) -> bool:

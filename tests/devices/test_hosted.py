@@ -34,6 +34,13 @@ def test_a_profile(hub, model):
     assert json.loads((hub / "last").read_text()) == ["Galaxy Test", ""]
 
 
+def test_a_sustained_run(hub, model):
+    """The service is asked to go on for so long, with as many inferences as that takes."""
+    devices.load("hosted:Galaxy Test").profile_graph(model, None, {}, {"sustain_s": 599.5})
+    options = json.loads((hub / "last").read_text())[1]
+    assert options == "--max_profiler_time 600 --max_profiler_iterations 1000000"
+
+
 def test_an_inference_and_a_compilation(hub, model, tmp_path):
     """Jobs are commands, their results files of the work folder."""
     device = devices.load("hosted:Galaxy Test")

@@ -128,6 +128,32 @@ def test_a_profile_says_in_what_state_the_phone_was(runner, phone, hdrnet):
 
 
 @pytest.mark.adb
+def test_a_sustained_run_on_a_phone(runner, phone, hdrnet, tmp_path):
+    """The runner draws the curve of the worker: windows without a gap, both edges, clocks and memory."""
+    device = devices.load(f"android:{phone.serial}")
+    there = engines.on(device, "tflite", Evidence.MEASURED).open(blend.write("tflite", tmp_path), blend.GRAPH, 1)
+    result = there.timed(blend.feeds(), SCHEDULE | {"sustain_s": 1.5})
+    assert is_complete(result)
+    curve = result["sustained"]
+    windows = curve["windows"]
+    assert [one["from_s"] for one in windows] == [0.0, *(one["to_s"] for one in windows[:-1])]
+    assert 2 <= len(windows) <= 60
+    assert windows[-1]["to_s"] >= 1.5
+    assert curve["edge_s"] == 0.75
+    assert 0 < curve["first"]["p50_ms"] <= curve["first"]["p90_ms"]
+    assert curve["first"]["runs"] + curve["last"]["runs"] <= sum(one["runs"] for one in windows) + 1
+    assert {one["khz"] for one in windows} == {1800000}
+    assert all(one["memory_bytes"] > 1 << 20 for one in windows)
+    (section,) = profile(ProfileRequest(str(hdrnet), target(phone), sustain_s=0.5)).document.sections
+    found = {one.metric: one for one in section.report.measurements}
+    assert section.report.evidence is Evidence.MEASURED
+    assert found["strip_sustained_last_p50_ms"].value > 0
+    assert found["strip_sustained_p50_ms"].per_sample
+    assert found["coefficients_sustained_slowdown"].value > 0
+    assert section.report.notes["throttled"] == ""
+
+
+@pytest.mark.adb
 def test_the_users_own_benchmark_model(runner, phone, hdrnet, tmp_path, monkeypatch):
     """It is pushed, run with the schedule, and its output is read; our runner is not used."""
     (tmp_path / "benchmark_model").write_text(TOOL)

@@ -15,6 +15,7 @@ from viewfinder.errors import BadArtifactError, Exit, MissingToolError, NotVerif
 from viewfinder.measurement import Evidence
 from viewfinder.runtime import engines
 from viewfinder.runtime.engines._elsewhere import Elsewhere
+from viewfinder.runtime.profile.latency import Schedule, is_complete
 
 
 @dataclass
@@ -206,3 +207,12 @@ def test_a_python_that_cannot_start(tmp_path):
     board.launch = Launch((str(tmp_path / "python"),))
     with pytest.raises(MissingToolError, match="cannot be started"):
         engines.on(board, "tflite", Evidence.EMULATED).open(blend.write("tflite", tmp_path), blend.GRAPH, 1)
+
+
+def test_a_sustained_run_may_take_its_time(tmp_path):
+    """A device that is asked to run for longer than one run may take is not taken for hung, and tells its curve."""
+    runner = engines.on(Board(), "tflite", Evidence.MEASURED).open(blend.write("tflite", tmp_path), blend.GRAPH, 1)
+    runner._timeout_s = 0.5
+    result = runner.timed(blend.feeds(), vars(Schedule(sustain_s=1.0)))
+    assert is_complete(result)
+    assert result["sustained"]["windows"][-1]["to_s"] >= 1.0
