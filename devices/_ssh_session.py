@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -71,6 +72,8 @@ async def connected(name: str, address: Address) -> AsyncIterator[asyncssh.SSHCl
         raise UsageError(
             f"{name} refuses the login: {error.reason}", "put your key there with ssh-copy-id, or into the agent"
         ) from error
+    except (asyncssh.SFTPNoConnection, asyncssh.SFTPConnectionLost) as error:
+        raise DeviceLostError(f"{name}: the transfer ended: {error.reason}", "check that `sftp` reaches it") from error
     except asyncssh.SFTPError as error:
         raise _explained(name, error) from error
     except (asyncssh.Error, OSError) as error:
@@ -184,7 +187,8 @@ def _not_started(errors: str) -> str:
     """Return why a program could not be started, or "" if it was and exits so by itself."""
     if "\x7fELF" in errors or "ELF: not found" in errors:  # execvp hands what the kernel refuses to a shell
         return "exec format error: it is made for another processor"
-    return errors.strip().rpartition(": ")[2].lower() if errors.startswith("timeout:") else ""
+    # Some systems start programs by their whole path, which then stands in the message.
+    return errors.strip().rpartition(": ")[2].lower() if re.match(r"(/\S*/)?timeout:", errors) else ""
 
 
 async def _read(stream: asyncssh.SSHReader[bytes], name: str) -> bytes:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.devices.loopback import board, sshd  # noqa: F401 fixtures of several folders
+from tests.devices.loopback import arm_sshd, board, desk, sshd  # noqa: F401 fixtures of several folders
+from tests.devices.phone_root import arm_root  # noqa: F401 as above
 from tests.devices.phones import (  # noqa: F401 as above
     phone,
     phone_server,

@@ -17,11 +17,6 @@ from tests.devices import phone_root
 from viewfinder.devices._folder import locked
 from viewfinder.devices.userland import profiles
 
-BINFMT = (
-    r":arm64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
-    r":\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:{qemu}:F"
-)
-"""Programs for AArch64 are started with the emulator: in a user namespace of its own, which needs Linux 6.7."""
 ENTER = """
 mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
 printf '%s' "$FORMAT" >/proc/sys/fs/binfmt_misc/register
@@ -91,7 +86,7 @@ class Telephone:
         """Switch it on, and have adb's server know it."""
         variables = {
             "PATH": os.environ["PATH"], "PHONE": str(self.folder), "ROOT": str(self.root), "PORT": str(self.port),
-            "MODEL": self.model, "FORMAT": BINFMT.format(qemu=shutil.which("qemu-aarch64-static")),
+            "MODEL": self.model, "FORMAT": phone_root.binfmt(),
         }  # fmt: skip
         argv = ["unshare", "-Ur", "-m", "--pid", "--fork", "--kill-child", "sh", "-ec", ENTER]
         with (self.folder / "log").open("ab") as log:
@@ -140,23 +135,18 @@ def phone_server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def telephones(request, phone_server, tmp_path_factory):
+def telephones(arm_root, phone_server, tmp_path_factory):
     """Start two phones, a Cortex-A76 and a Cortex-A53."""
-    cache = Path(os.environ.get("VIEWFINDER_ADB_CACHE") or request.config.cache.mkdir("adb"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VIEWFINDER_CACHE", str(cache))
-        with locked("adb-suite", wait_s=600):  # several workers begin at the same time
-            phone_root.make(cache / "root")
     phones = []
     for model in ("cortex-a76", "cortex-a53"):
         folder, profile = tmp_path_factory.mktemp("phone"), profiles.profile(model)
         for name in ("tmp", "told"):
             (folder / name).mkdir()
-        profiles.write(profile, cache / "root", folder / "profile")
+        profiles.write(profile, arm_root, folder / "profile")
         shutil.copytree(folder / "profile" / "sys" / "devices" / "system" / "cpu", folder / "cpu")
         (folder / "told" / "cpuinfo").write_text(profiles.cpuinfo(profile))
         (folder / "told" / "battery").write_text(BATTERY)
-        phones.append(Telephone(folder, cache / "root", model, _port(), phone_server))
+        phones.append(Telephone(folder, arm_root, model, _port(), phone_server))
         phones[-1].tell()
         phones[-1].heat(0, 2400000)
     try:

@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def remote_mac(board, tmp_path_factory, monkeypatch):
+def remote_mac(desk, tmp_path_factory, monkeypatch):
     """Offer a Mac behind a real sshd: its Python pretends, with the real coremltools."""
     pytest.importorskip("coremltools")
     python = tmp_path_factory.mktemp("python") / "python3"
@@ -22,7 +22,7 @@ def remote_mac(board, tmp_path_factory, monkeypatch):
     python.write_text(f"#!/bin/sh\nPYTHONPATH='{paths}' exec {sys.executable} \"$@\"\n")
     python.chmod(0o755)
     monkeypatch.setenv("VIEWFINDER_MAC_PYTHON", str(python))
-    return devices.load(board.name.replace("ssh:", "mac:"))
+    return devices.load(desk.name.replace("ssh:", "mac:"))
 
 
 @pytest.fixture

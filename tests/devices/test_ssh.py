@@ -14,6 +14,7 @@ import pytest
 from viewfinder import devices
 from viewfinder.devices import DeviceError, DeviceLostError, ssh
 from viewfinder.devices import _ssh_session as session
+from viewfinder.devices.userland import profiles
 from viewfinder.errors import Exit, MissingToolError, UsageError
 
 
@@ -50,6 +51,17 @@ def test_nobody_listens():
         with pytest.raises(DeviceLostError, match="the connection failed") as error:
             devices.load(f"ssh:127.0.0.1:{free.getsockname()[1]}").run(["true"], 1)
     assert error.value.exit_code is Exit.NOT_VERIFIED
+
+
+@pytest.mark.ssh
+def test_logins_land_on_an_arm_board(board):
+    """The board of these tests is no copy of this computer: its shell, its Python and its runtimes are aarch64."""
+    device = devices.load(board.name)
+    assert device.info().system.endswith("aarch64")
+    told = device.run(["cat", "/proc/cpuinfo"], 60).output
+    assert told == profiles.cpuinfo(profiles.profile("cortex-a76"))
+    assert device.problem() == ""
+    assert device.run(["python3", "-c", "import platform; print(platform.machine())"], 60).output == "aarch64\n"
 
 
 @pytest.mark.ssh
@@ -130,7 +142,7 @@ def _descendants_of(parent: int, children: dict[int, list[int]]) -> list[int]:
 def test_a_command_without_proof_of_its_end_is_lost(board):
     """A board that restarts in between leaves no file, whatever the exit code says."""
     with pytest.raises(DeviceLostError, match="left no word of its end"):
-        devices.load(board.name).run(["sh", "-c", "kill -9 $(ps -o ppid= -p $PPID)"], 20)
+        devices.load(board.name).run(["sh", "-c", 'kill -9 $(sed -n "s/^PPid:.//p" /proc/$PPID/status)'], 20)
 
 
 @pytest.mark.ssh
@@ -151,8 +163,7 @@ def test_a_damaged_copy_is_sent_again(board, tmp_path):
     source = tmp_path / "model"
     source.write_text("weights")
     device = devices.load(board.name)
-    path = Path(device.push(source).path)
-    assert path.is_relative_to(board.home)
+    path = board.here(device.push(source).path)
     path.write_text("wEights")
     assert device.push(source).sent_bytes == 7
     assert path.read_text() == "weights"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +144,15 @@ def test_a_device_that_profiles_by_itself(build, tmp_path):
         assert result.exit_code is Exit.NOT_VERIFIED
 
 
+def test_a_hosted_phone_draws_a_curve(build, hub):
+    """From the times that the service tells; a service that stopped early is not-run with what it did."""
+    for seconds, evidence in ((0.004, Evidence.MEASURED), (600.0, Evidence.NOT_RUN)):
+        request = ProfileRequest(str(build), Target.parse("onnx@hosted:Galaxy Test"), sustain_s=seconds)
+        report = profile(request).document.sections[0].report
+        assert report.evidence is evidence
+    assert "ran for 0.0 s, not for the 600 s" in report.measurements[0].reason
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -224,9 +232,8 @@ def test_counts_repeat(arm64, build, capfd):
 
 
 @pytest.mark.ssh
-def test_a_board_behind_ssh_verifies_and_measures(build, board, monkeypatch):
+def test_a_board_behind_ssh_verifies_and_measures(build, board):
     """The board's own Python runs the graph and reads its own clock; its numbers are measured, its files sent once."""
-    monkeypatch.setenv("VIEWFINDER_SSH_PYTHON", sys.executable)
     target = Target.parse(f"onnx@{board.name}")
     expected = on_device.setup_on(artifact.load(build), target, 1)
     runner = expected.open_runner(artifact.load(build), expected.engine, 1)
@@ -245,12 +252,12 @@ def test_a_board_behind_ssh_verifies_and_measures(build, board, monkeypatch):
 
 
 @pytest.mark.ssh
-def test_a_board_without_the_runtimes_is_not_run(build, board, tmp_path, monkeypatch):
+def test_a_board_without_the_runtimes_is_not_run(build, board, monkeypatch):
     """The reason names the package and the command, exit 3."""
-    python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    python = board.home / "python"
+    python.write_text('#!/bin/sh\nexec python3 -I -S "$@"\n')
     python.chmod(0o755)
-    monkeypatch.setenv("VIEWFINDER_SSH_PYTHON", str(python))
+    monkeypatch.setenv("VIEWFINDER_SSH_PYTHON", f"{board.inside}/python")
     result = profile(ProfileRequest(str(build), Target.parse(f"onnx@{board.name}"), **QUICK))
     assert result.exit_code is Exit.NOT_VERIFIED
     assert "its Python lacks a package" in result.document.sections[0].report.measurements[0].reason
