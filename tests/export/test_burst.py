@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -15,13 +16,14 @@ from viewfinder.bursts.contract import KEY, Contract
 from viewfinder.bursts.frames import FloatFrames
 from viewfinder.errors import UsageError
 from viewfinder.export import exporter
-from viewfinder.export.lowering import kernel_application
+from viewfinder.export.lowering import kernel_application, phases
 from viewfinder.export.pipelines import burst as pipeline
 from viewfinder.export.reference import Reference
 from viewfinder.export.request import ExportRequest
 from viewfinder.runtime import engines, pipelines
 from viewfinder.task import Task, TensorSpec
 from viewfinder.train.networks.kernels import KernelApplication
+from viewfinder.train.networks.phases import Unphased
 
 FRAMES, SIDE = 3, 48
 LIGHT = "linear light"
@@ -110,6 +112,16 @@ def test_lowering_keeps_the_network(network):
     assert max(value.dim() for value in values) <= 4
     names = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
     assert not [name for name in names if any(word in name for word in ("unfold", "im2col", "gather", "index"))]
+
+
+def test_onnx_shuffles_pixels_where_others_convolve():
+    """Snapdragon's NPU takes no transposed convolution of ones; the shuffle gives the same values, bit for bit."""
+    given = torch.rand(1, 8, 5, 7)
+    plain = nn.Sequential(Unphased(2))
+    expected = plain(given)
+    assert torch.equal(phases.lower(copy.deepcopy(plain), "onnx")(given), expected)
+    assert isinstance(phases.lower(copy.deepcopy(plain), "onnx")[0], nn.PixelShuffle)
+    assert isinstance(phases.lower(copy.deepcopy(plain), "tflite")[0], Unphased)
 
 
 @pytest.mark.parametrize("form", ["whole", "split"])

@@ -35,6 +35,8 @@ class Unphased(nn.Module):
     """``[B, 4 channels, h, w]`` to ``[B, channels, 2 h, 2 w]``: the inverse of `Phases`, as ``pixel_shuffle``."""
 
     picks: Tensor
+    enlarges = 2
+    """By which an export may know it as a pixel shuffle."""
 
     def __init__(self, channels: int) -> None:
         """Keep the placing weights; they are no parameters."""
