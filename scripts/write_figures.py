@@ -28,6 +28,7 @@ METHODS = {
     "nlm": "non-local means, reference",
     "bm3d_reference": "BM3D, reference",
     "bm3d_merge": "BM3D, Wiener merge",
+    "bm3d_strong_merge": "BM3D, stronger merge",
 }
 """Classical rows of the burst table."""
 NOISES = {"network": "this network", "bm3d": "BM3D, told the noise", "noisy": "before"}

@@ -28,6 +28,7 @@ METHODS = {
     "nlm": "non-local means on the reference",
     "bm3d_reference": "BM3D on the reference",
     "bm3d_merge": "BM3D on the Wiener merge of aligned frames",
+    "bm3d_strong_merge": "BM3D on a merge that averages more",
     "identity": "picture unchanged",
     "affine": "global 3x4 matrix, fitted on the training pairs",
     "affine_then_curve": "global matrix, then a curve per channel",
