@@ -10,17 +10,18 @@ from typing import Any
 
 from viewfinder import artifact, golden, presets
 from viewfinder.artifact import Artifact
-from viewfinder.errors import Exit, UsageError
+from viewfinder.errors import UsageError
 from viewfinder.golden import Golden
 from viewfinder.measurement import Evidence, Measurement, Report
 from viewfinder.runtime import engines
 from viewfinder.runtime.bisect import parting
 from viewfinder.runtime.bisect.parting import Order, Parting
 from viewfinder.runtime.report import document as documents
-from viewfinder.runtime.report.document import Document, Section
+from viewfinder.runtime.report.document import Section
 from viewfinder.runtime.verify import check_pair
 from viewfinder.verbs import siblings
 from viewfinder.verbs import verify as verifying
+from viewfinder.verbs.looked import Looked
 from viewfinder.verbs.probe import assembled
 
 Progress = Callable[[str], None]
@@ -82,21 +83,10 @@ class BisectRequest:
 
 
 @dataclass(frozen=True)
-class BisectResult:
-    """What came out: where each pair parts; `folder` is where the report lies, or None."""
+class BisectResult(Looked):
+    """Where each pair parts."""
 
     partings: tuple[Parting, ...]
-    document: Document
-    folder: Path | None = None
-
-    @property
-    def exit_code(self) -> Exit:
-        """Return 0 if no tensor is below the limit, 1 if one is."""
-        return verifying.EXIT[self.document.verdict]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON data, with where it was written."""
-        return {**self.document.to_dict(), "folder": str(self.folder) if self.folder else None}
 
 
 def bisect(request: BisectRequest, progress: Progress | None = None) -> BisectResult:
@@ -133,7 +123,7 @@ def bisect(request: BisectRequest, progress: Progress | None = None) -> BisectRe
         if request.output is not None:
             _flatten(pictures)
             verifying.deliver(document, Path(work), request.output)
-    return BisectResult(tuple(found), document, request.output)
+    return BisectResult(tuple(found), document=document, folder=request.output)
 
 
 def _on_target(order: Order, name: str, say: Progress) -> Order:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from viewfinder import files, golden
 from viewfinder.artifact import Artifact
-from viewfinder.errors import Exit
 from viewfinder.measurement import Evidence, Measurement, Report
 from viewfinder.runtime import overflow as looking
 from viewfinder.runtime.bisect import feeds
 from viewfinder.runtime.overflow import Found
 from viewfinder.runtime.report import document as documents
-from viewfinder.runtime.report.document import Document, Section
+from viewfinder.runtime.report.document import Section
 from viewfinder.verbs import siblings
 from viewfinder.verbs import verify as verifying
+from viewfinder.verbs.looked import Looked
 from viewfinder.verbs.probe import assembled
 
 Progress = Callable[[str], None]
@@ -46,21 +46,10 @@ class OverflowRequest:
 
 
 @dataclass(frozen=True)
-class OverflowResult:
-    """What came out, by artifact; `folder` is where the report lies, or None."""
+class OverflowResult(Looked):
+    """What each graph made of enlarged values, by artifact."""
 
     found: dict[str, tuple[Found, ...]]
-    document: Document
-    folder: Path | None = None
-
-    @property
-    def exit_code(self) -> Exit:
-        """Return 0 if every artifact holds, 1 if one does not, 3 if something could not run."""
-        return verifying.EXIT[self.document.verdict]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON data, with where it was written."""
-        return {**self.document.to_dict(), "folder": str(self.folder) if self.folder else None}
 
 
 def overflow(request: OverflowRequest, progress: Progress | None = None) -> OverflowResult:
@@ -86,7 +75,7 @@ def overflow(request: OverflowRequest, progress: Progress | None = None) -> Over
         with files.explained(request.output):
             request.output.mkdir(parents=True, exist_ok=True)
         documents.write(document, request.output)
-    return OverflowResult(found, document, request.output)
+    return OverflowResult(found, document=document, folder=request.output)
 
 
 def _looked(request: OverflowRequest, made: Artifact, own: Artifact) -> tuple[Evidence, tuple[Found, ...]]:

@@ -6,10 +6,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from viewfinder.artifact import Artifact
-from viewfinder.errors import Exit, UsageError
+from viewfinder.errors import UsageError
 from viewfinder.measurement import Measurement
 from viewfinder.runtime import probed, probes, verified
 from viewfinder.runtime.probed import Order, Reference, Side
@@ -18,6 +17,7 @@ from viewfinder.runtime.report.document import Document, Section
 from viewfinder.task import Limit
 from viewfinder.verbs import siblings
 from viewfinder.verbs import verify as verifying
+from viewfinder.verbs.looked import Looked
 
 Progress = Callable[[str], None]
 
@@ -57,20 +57,8 @@ class ProbeRequest:
 
 
 @dataclass(frozen=True)
-class ProbeResult:
-    """What came out; `folder` is where the report lies, or None."""
-
-    document: Document
-    folder: Path | None = None
-
-    @property
-    def exit_code(self) -> Exit:
-        """Return 0 if every limit holds, 1 if one does not, 3 if something could not run."""
-        return verifying.EXIT[self.document.verdict]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON data, with where it was written."""
-        return {**self.document.to_dict(), "folder": str(self.folder) if self.folder else None}
+class ProbeResult(Looked):
+    """What the charts showed."""
 
 
 def probe(request: ProbeRequest, progress: Progress | None = None) -> ProbeResult:
@@ -98,7 +86,7 @@ def probe(request: ProbeRequest, progress: Progress | None = None) -> ProbeResul
         if request.output is not None:
             pictures.mkdir(exist_ok=True)
             verifying.deliver(document, Path(work), request.output)
-    return ProbeResult(document, request.output)
+    return ProbeResult(document=document, folder=request.output)
 
 
 def _sections(
