@@ -84,6 +84,10 @@ _ALL = (
         needs=f"{_SDK}: Samsung's Exynos AI LiteCore SDK", module="ai_edge_litert_sdk_samsung",
     ),
     Accelerator(
+        "rockchip-rk3588", "Rockchip RK3588", ABSENT, "onnx", "the float ONNX artifact",
+        needs=f"{_SDK}: Rockchip's rknn-toolkit2", module="rknn",
+    ),
+    Accelerator(
         "qualcomm-ai-hub", "Qualcomm AI Hub", ABSENT, "onnx", "the float or w8a8 ONNX artifact",
         needs=f"{_SDK}: qai-hub, an account's token and a network", module="qai_hub",
     ),
