@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from viewfinder import photos, strata
 from viewfinder.errors import CheckFailedError, UsageError
 from viewfinder.recipe import CalibrationSet
 
+Item = TypeVar("Item")
 DEFAULT_NAME = "scikit-image photographs at -2, 0 and +1 stops"
 DEFAULT_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 STOPS = (-2, 0, 1)
@@ -95,14 +96,14 @@ def choose(samples: Sequence[Sample], name: str, count: int) -> tuple[list[Sampl
     return taken, CalibrationSet(name, _digest(taken), len(taken), counts)
 
 
-def spaced(samples: Sequence[Sample], count: int) -> list[Sample]:
+def spaced(samples: Sequence[Item], count: int) -> list[Item]:
     """Take at most `count`, evenly spaced."""
     if len(samples) <= count:
         return list(samples)
     return [samples[index * len(samples) // count] for index in range(count)]
 
 
-def in_turn(groups: Iterable[Sequence[Sample]]) -> Iterator[Sample]:
+def in_turn(groups: Iterable[Sequence[Item]]) -> Iterator[Item]:
     """Yield the first of every group, then the second of every group that has one, and so on."""
     listed = [list(group) for group in groups]
     for index in range(max(map(len, listed), default=0)):

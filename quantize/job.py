@@ -24,6 +24,23 @@ Observe = Callable[[Path, Iterable[Feeds], Watcher | None], Ranges]
 """Runs a file of a graph on feeds and watches every tensor; for formats whose own tool cannot run here."""
 
 
+Convert = Callable[[str, Any, Path], None]
+"""Writes a PyTorch module of a graph, by the graph's name, to a file."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How the weights of a network are trained to be rounded.
+
+    Attributes:
+        steps: of one calibration input each.
+        learning_rate: of Adam, falling to nothing along a cosine.
+    """
+
+    steps: int
+    learning_rate: float = 2e-5
+
+
 @dataclass(frozen=True)
 class GraphJob:
     """One graph to quantize.
@@ -34,7 +51,9 @@ class GraphJob:
         target: where the quantized file goes.
         feeds: calibration inputs; empty where the recipe measures no ranges.
         observe: see `Observe`.
-        network: for ExecuTorch: the PyTorch module of the graph and its example inputs.
+        network: for PT2E (always in ExecuTorch): the PyTorch module of the graph and its example inputs.
+        tuning: None does not train.
+        convert: for PT2E: writes a module of the graph to a file in the graph's format.
     """
 
     name: str
@@ -44,6 +63,8 @@ class GraphJob:
     feeds: tuple[Feeds, ...] = ()
     observe: Observe | None = None
     network: tuple[Any, tuple[Any, ...]] | None = None
+    tuning: Tuning | None = None
+    convert: Convert | None = None
 
     def rules(self, operators: Iterable[Operator]) -> list[Rule]:
         """Return the rule of each operator of this graph."""

@@ -14,7 +14,8 @@ from typing import Any
 from viewfinder import artifact, files
 from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.errors import BadArtifactError, MissingToolError, UsageError
-from viewfinder.quantize.job import Abilities, Feeds, GraphJob, Observe
+from viewfinder.quantize import pt2e
+from viewfinder.quantize.job import Abilities, Convert, Feeds, GraphJob, Observe, Tuning
 from viewfinder.recipe import BadRecipeError, Recipe
 
 FORMATS = ("onnx", "tflite", "coreml", "executorch")
@@ -27,12 +28,16 @@ class Aids:
     Attributes:
         feeds: graph name to calibration inputs.
         observe: measures ranges of tensors (Core ML).
-        networks: graph name to the PyTorch module and its example inputs (ExecuTorch).
+        networks: graph name to the PyTorch module and its example inputs (ExecuTorch, and whatever goes through PT2E).
+        tuning: how their weights are trained; None does not.
+        convert: writes a quantized module in the artifact's format; None takes the format's own quantizer.
     """
 
     feeds: Mapping[str, tuple[Feeds, ...]] = field(default_factory=dict)
     observe: Observe | None = None
     networks: Mapping[str, tuple[Any, tuple[Any, ...]]] = field(default_factory=dict)
+    tuning: Tuning | None = None
+    convert: Convert | None = None
 
 
 def writer(name: str) -> ModuleType:
@@ -46,13 +51,19 @@ def writer(name: str) -> ModuleType:
     return importlib.import_module(f"viewfinder.quantize.{name}")
 
 
-def check(recipe: Recipe, file_format: str) -> None:
+def check(recipe: Recipe, file_format: str, *, through_pt2e: bool = False) -> None:
     """Refuse what a format cannot hold, before any work.
 
     Raises:
         BadRecipeError: it cannot; the hint says what it can.
     """
-    able: Abilities = writer(file_format).ABILITIES
+    if through_pt2e and file_format in pt2e.CANNOT_CARRY:
+        raise BadRecipeError(
+            f"{file_format} cannot carry the scales of a PT2E graph: {pt2e.CANNOT_CARRY[file_format]}",
+            f"say --format {' or '.join(one for one in FORMATS if one not in pt2e.CANNOT_CARRY)}",
+            code="not-in-this-format",
+        )
+    able: Abilities = writer("executorch" if through_pt2e else file_format).ABILITIES
     lacking = "" if recipe.native else able.lacks(recipe)
     if lacking:
         raise BadRecipeError(f"{file_format} has no {lacking}", able.way_out, code="not-in-this-format")
@@ -88,6 +99,8 @@ def quantize(parent: Artifact, recipe: Recipe, folder: Path, aids: Aids | None =
                 aids.feeds.get(graph.name, ()),
                 aids.observe,
                 aids.networks.get(graph.name),
+                aids.tuning,
+                aids.convert,
             )
             graphs.append(replace(graph, notes={**graph.notes, **_graph(job, module, parent, graph)}))
         if not any(_changed(graph) for graph in graphs):
@@ -102,7 +115,7 @@ def quantize(parent: Artifact, recipe: Recipe, folder: Path, aids: Aids | None =
             graphs=tuple(graphs),
             parent_sha256=parent.sha256,
             recipe={**parent.recipe, **recipe.to_dict()},
-            tools={**parent.tools, **_versions(module.TOOLS)},
+            tools={**parent.tools, **_versions((*module.TOOLS, *(pt2e.TOOLS if aids.convert else ())))},
         )
         artifact.write_manifest(made, partial)
     return artifact.load(folder, parent=parent)
@@ -112,7 +125,7 @@ def _graph(job: GraphJob, module: ModuleType, parent: Artifact, graph: GraphFile
     """Quantize one graph, or copy it where the recipe leaves it alone."""
     if job.recipe.touches(job.name) or _is_native_for(job):
         try:
-            notes: dict[str, Any] = module.quantize(job)
+            notes: dict[str, Any] = (pt2e if job.convert else module).quantize(job)
         except ModuleNotFoundError as error:
             raise MissingToolError(
                 f"quantizing {parent.format} needs the package {error.name!r}, which is not installed",

@@ -7,7 +7,7 @@ from tests.export.networks import small_task
 from tests.quantize import grids
 
 from viewfinder.errors import UsageError
-from viewfinder.quantize import defaults, executorch, quantizer
+from viewfinder.quantize import defaults, executorch, pt2e, quantizer
 from viewfinder.quantize.job import GraphJob
 from viewfinder.quantize.quantizer import Aids
 
@@ -43,7 +43,7 @@ def test_what_stays_float_is_left_alone(small, tmp_path):
     recipe = defaults.recipe(parent, "w8a8")
     network = networks(parent)["coefficients"]
     job = GraphJob("coefficients", tmp_path, tmp_path, recipe, grids.feeds(), network=network)
-    prepared, _ = executorch._prepared(job)
+    prepared, _ = pt2e._prepared(job)
     behind = [node for node in prepared.graph.nodes if node.name.startswith(("cat", "slice", "sub", "mul"))]
     assert behind
     read = [given.name for node in behind for given in node.all_input_nodes]

@@ -76,6 +76,14 @@ OwnModel = Annotated[
     typer.Option("--model", metavar="FILE:TASK", help="The network of an ExecuTorch artifact that is not shipped."),
 ]
 
+ThroughPT2E = Annotated[
+    bool, typer.Option("--pt2e", help="Quantize the PyTorch graph, not the file (ExecuTorch always; ONNX).")
+]
+Steps = Annotated[
+    int,
+    typer.Option("--qat", metavar="STEPS", min=0, help="Train the weights to be rounded, by so many steps (PT2E)."),
+]
+
 
 def quantize(
     subject: Subject,
@@ -89,6 +97,8 @@ def quantize(
     min_coverage: MinCoverage = 1.0,
     model: OwnModel = None,
     weights: Weights = None,
+    pt2e: ThroughPT2E = False,
+    qat: Steps = 0,
     no_cache: NoCache = False,
 ) -> Outcome:
     """Make float artifacts smaller: fp16, 8-bit weights, 8-bit or 16-bit activations."""
@@ -107,6 +117,8 @@ def quantize(
         model=model,
         weights=weights,
         use_cache=not no_cache,
+        pt2e=pt2e,
+        qat_steps=qat,
     )
     made = verbs.quantize(request, progress)
     return Outcome(made.to_dict(), _quantized(made), warnings=made.warnings)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from viewfinder import artifact, models
-from viewfinder.artifact import Artifact, GraphFile
+from viewfinder.artifact import Artifact
 from viewfinder.errors import UsageError
 from viewfinder.export.quiet import quiet
 from viewfinder.quantize import calibration, defaults, quantizer, tflite
+from viewfinder.quantize.job import Tuning
 from viewfinder.quantize.quantizer import Aids
 from viewfinder.recipe import BadRecipeError, Recipe, read_json
-from viewfinder.verbs import calibrating, feeding
+from viewfinder.verbs import calibrating, feeding, recutting
 from viewfinder.verbs.calibrating import Asked, Chosen
 
 Progress = Callable[[str], None]
@@ -38,6 +39,8 @@ class QuantizeRequest:
         min_coverage: least share of the strata that must hold a sample, 0..1.
         model: for ExecuTorch artifacts of a network that is not shipped: ``path/to/file.py:TASK``.
         weights: of a model.
+        pt2e: quantize the PyTorch network in place of the file, as ExecuTorch always has it; ONNX takes it too.
+        qat_steps: train the network's weights to be rounded by so many steps (then `pt2e` is meant).
     """
 
     subject: str
@@ -52,11 +55,20 @@ class QuantizeRequest:
     model: str | None = None
     weights: str | None = None
     use_cache: bool = True
+    pt2e: bool = False
+    qat_steps: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a coverage that is no share."""
+        """Refuse a coverage that is no share, and steps that go back."""
         if not 0 <= self.min_coverage <= 1:
             raise UsageError(f"a coverage of {self.min_coverage}", "give a share of 0 to 1")
+        if self.qat_steps < 0:
+            raise UsageError(f"{self.qat_steps} training steps", "give 0 or more")
+
+    @property
+    def through_pt2e(self) -> bool:
+        """Tell whether PyTorch's own graph is quantized, for every format."""
+        return self.pt2e or self.qat_steps > 0
 
 
 @dataclass(frozen=True)
@@ -202,7 +214,7 @@ def _chosen(request: QuantizeRequest, given: Any, parents: Sequence[Artifact]) -
         if request.formats and parent.format not in request.formats:
             continue
         try:
-            quantizer.check(_recipe(request, given, parent), parent.format)
+            quantizer.check(_recipe(request, given, parent), parent.format, through_pt2e=request.through_pt2e)
         except BadRecipeError as error:
             if request.formats or len(parents) == 1:
                 raise
@@ -224,60 +236,15 @@ def _aids(request: QuantizeRequest, parent: Artifact, recipe: Recipe, chosen: Ch
         graphs = [name for name in graphs if name in named]
     needed = graphs if recipe.needs_calibration else []
     feeds = feeding.record(parent, (sample.read() for sample in chosen.samples), needed) if needed else {}
-    networks = _networks(request, parent) if parent.format == "executorch" else {}
-    for graph in parent.graphs if networks else ():
-        _check_same(parent, graph, networks[graph.name], feeds.get(graph.name, ()))
-    return Aids(feeds, feeding.ranges, networks)
-
-
-def _networks(request: QuantizeRequest, parent: Artifact) -> dict[str, tuple[Any, tuple[Any, ...]]]:
-    """Cut the PyTorch network again, as it was cut for an artifact.
-
-    Raises:
-        UsageError: the network is not known, or has other weights or tensors than the artifact.
-    """
-    from viewfinder.export import exporter, weights
-    from viewfinder.export.request import ExportRequest
-
+    if parent.format != "executorch" and not request.through_pt2e:
+        return Aids(feeds, feeding.ranges)
     name = request.model or (request.subject if _is_model(request.subject) else parent.task)
-    task = models.load(name)
-    known = parent.weights if parent.weights in task.weights else None
-    _, path = weights.locate(task, request.weights or known)
-    again = "export the model again, or name its file with --model and --weights"
-    if weights.digest(task, path) != parent.weights_sha256:
-        raise UsageError(f"{parent.folder} was made with other weights than {task.name} has now", again)
-    sizes = parent.parameters
-    options = ExportRequest(
-        parent.format,
-        layout=str(parent.recipe.get("layout", "nchw")),
-        form=str(sizes.get("form", "auto")),
-        width=sizes["tile"][1] if "tile" in sizes else sizes.get("width"),
-        strip_rows=sizes["tile"][0] if "tile" in sizes else sizes.get("strip_rows"),
-    )
-    cut = exporter.pipeline_module(task.pipeline).cut(task, weights.load(task, path), options)
-    if [_shape_of(graph) for graph in cut.graphs] != [_shape_of(graph) for graph in parent.graphs]:
-        raise UsageError(f"{parent.folder} was cut otherwise than this viewfinder cuts {task.name}", again)
-    return {graph.name: (graph.module, graph.examples) for graph in cut.graphs}
-
-
-def _check_same(parent: Artifact, graph: GraphFile, network: Any, feeds: Sequence[Any]) -> None:
-    """Refuse a network that no longer computes what its float artifact does: the graphs would not fit together."""
-    from viewfinder.quantize.executorch import agrees
-    from viewfinder.runtime import engines
-
-    if not feeds:
-        return
-    loaded = engines.for_format(parent.format).open(parent.path(graph), graph, 1)
-    if not agrees(network, feeds[0], loaded(feeds[0])[graph.outputs[0].name]):
-        raise UsageError(
-            f"the graph {graph.name} of {parent.folder} computes otherwise than the network that this viewfinder cuts",
-            "export the model again",
-        )
-
-
-def _shape_of(graph: Any) -> tuple[Any, ...]:
-    """Return what two cuts of a graph must share: names, shapes and layouts, whatever is said about them."""
-    return (graph.name, *((spec.name, spec.shape, spec.layout) for spec in (*graph.inputs, *graph.outputs)))
+    networks = recutting.networks(parent, name, request.weights)
+    for graph in parent.graphs:
+        recutting.check_same(parent, graph, networks[graph.name], feeds.get(graph.name, ()))
+    tuning = Tuning(request.qat_steps) if request.qat_steps else None
+    convert = None if parent.format == "executorch" else recutting.converter(parent, networks)
+    return Aids(feeds, feeding.ranges, networks, tuning, convert)
 
 
 def _is_model(name: str) -> bool:
