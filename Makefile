@@ -51,6 +51,7 @@ bench: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python scripts/write_cli_docs.py
 	$(BIN)/python scripts/write_figures.py
+	$(BIN)/python scripts/write_boards.py
 	$(BIN)/python scripts/write_gate_schema.py
 
 dist: $(VENV)/.dev

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
-from viewfinder import models
+from viewfinder import files, models
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,6 +41,16 @@ def test_the_manual_is_fresh(monkeypatch):
 def test_the_figures_are_fresh():
     """The figures in the README are those of the model cards; `make docs` renews them."""
     assert script("write_figures").renewed(README) == README
+
+
+def test_the_boards_tables_are_fresh():
+    """The README's tables are those of docs/boards.json, which was measured with the weights of HDRNet that ship."""
+    boards = script("write_boards")
+    assert boards.renewed(README) == README
+    recorded = json.loads(boards.RECORD.read_text(encoding="utf-8"))
+    shipped = files.sha256(ROOT / "train" / "weights" / "hdrnet" / "local-laplacian.safetensors")
+    assert recorded["hdrnet"]["weights_sha256"] == shipped
+    assert set(recorded["hdrnet"]["instructions"]["coefficients w8a8"]) == set(boards.BOARDS)
 
 
 def test_every_command_has_help_for_itself_and_its_options(commands):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,6 +17,7 @@ from viewfinder.errors import Exit, UsageError
 from viewfinder.measurement import Evidence
 from viewfinder.runtime import engines, graphs
 from viewfinder.runtime.profile import counts
+from viewfinder.runtime.profile.comparison import COUNT_MARGIN
 from viewfinder.runtime.profile.feeds import first_feeds
 from viewfinder.target import Target
 from viewfinder.verbs.export import ExportOptions, export
@@ -21,6 +25,8 @@ from viewfinder.verbs.profile import ProfileRequest, profile
 from viewfinder.verbs.verify import VerifyRequest, verify
 
 BOARDS = ("cortex-a53", "cortex-a72", "cortex-a76", "armv8.6")
+TABLE = json.loads((Path(__file__).parents[2] / "docs" / "boards.json").read_text())
+"""What the README's table was made of: `scripts/write_boards.py --measure FOLDER` measures it again."""
 
 
 @pytest.fixture
@@ -115,6 +121,8 @@ def test_counts_are_those_of_the_arithmetic(arm64, hdrnet):
         assert second[name] == pytest.approx(first[name], rel=1e-3)
     assert second["strip_dram_bytes"] == pytest.approx(first["strip_dram_bytes"], rel=1e-2)
     assert first["coefficients_dot_int8_instructions"] == 0
+    recorded = TABLE["hdrnet"]["instructions"]["coefficients float"]["cortex-a76"]
+    assert first["coefficients_instructions"] == pytest.approx(recorded, rel=COUNT_MARGIN)
 
 
 KERNELS = {"cortex-a53": "mlal_int", "cortex-a72": "mlal_int", "cortex-a76": "dot_int8", "armv8.6": "mmla_int8"}
@@ -144,3 +152,33 @@ def test_int8_is_bit_identical_to_this_computer(arm64, quantized, board, tmp_pat
     found = counts.read(tmp_path / "counts", counts.RUNS)
     assert max(KERNELS.values(), key=found.middle) == KERNELS[board]
     assert found.middle(KERNELS[board]) > 1_000_000
+    recorded = TABLE["hdrnet"]["instructions"]["coefficients w8a8"][board]
+    assert found.middle("instructions") == pytest.approx(recorded, rel=COUNT_MARGIN)
+
+
+@pytest.fixture(scope="module")
+def kpn_lite(tmp_path_factory):
+    """Export KPN-lite with its weights, a small tile and bursts of 32 x 32 at two gains; quantize it."""
+    pytest.importorskip("torch")
+    quantizing = pytest.importorskip("viewfinder.verbs.quantize")
+    folder = tmp_path_factory.mktemp("kpn")
+    pixels = photos.read(demo.photos()[0]).pixels[300:428, 600:728]
+    Image.fromarray(np.ascontiguousarray(pixels)).save(folder / "corner.png")
+    sizes = {"width": 128, "strip_rows": 128, "photos": (folder / "corner.png",), "use_cache": False}
+    (made,) = export(ExportOptions("kpn-lite", ("tflite",), output=folder / "export", **sizes)).artifacts
+    request = quantizing.QuantizeRequest(str(made.folder), "w8a8", use_cache=False)
+    return {"float": made.folder, "w8a8": quantizing.quantize(request).artifact.folder}
+
+
+@pytest.mark.arm64
+@pytest.mark.parametrize(("precision", "least_db"), [("float", 100), ("w8a8", 40)])
+@pytest.mark.parametrize("board", BOARDS)
+def test_kpn_lite_is_right_on_every_board(arm64, kpn_lite, board, precision, least_db):
+    """KPN-lite with its own weights merges bursts with the NEON kernels of four processors as PyTorch does."""
+    result = verify(request(kpn_lite[precision], f"tflite@arm64:{board}"))
+    (section,) = result.document.sections
+    numbers = {one.metric: one.value for one in section.report.measurements}
+    assert result.exit_code is Exit.PASS
+    assert numbers["psnr_vs_float_worst_db"] > least_db
+    assert {one.evidence for one in section.report.measurements} == {Evidence.EMULATED}
+    assert section.report.notes["target"] == f"tflite@arm64:{board}"
