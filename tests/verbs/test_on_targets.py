@@ -10,7 +10,7 @@ from tests.verbs import made
 from viewfinder.cli import npus
 from viewfinder.errors import Exit, UsageError
 from viewfinder.measurement import Evidence, Verdict
-from viewfinder.verbs import on_ethos
+from viewfinder.verbs import on_ethos, on_targets
 from viewfinder.verbs.verify import VerifyRequest, verify
 
 
@@ -56,6 +56,13 @@ def test_the_recipes_leave_nothing_in_float():
     for precision, activations in (("w8a8", "int8"), ("w8a16", "int16")):
         (rule,) = on_ethos.recipe(precision).rules
         assert (rule.graph, rule.match, rule.weights, rule.activations) == ("*", "", "int8", activations)
+
+
+def test_npus_get_the_tent_form():
+    """Slicing in tent form; networks without slicing have no such form."""
+    assert {name: on_targets._form(name) for name in ("hdrnet", "kpn-lite", "dncnn")} == {
+        "hdrnet": "tent", "kpn-lite": "auto", "dncnn": "auto",
+    }  # fmt: skip
 
 
 def test_bilateral_grids_keep_16_bits_where_8_make_no_picture():
