@@ -45,15 +45,16 @@ def _tent(guide: Any, sizes: StripSizes, _file_format: str) -> nn.Module:
 FORMS: dict[str, Callable[[Any, StripSizes, str], nn.Module]] = {"cell": _cell, "tent": _tent}
 
 # NPU compilers split the graph at ABS and MIN, and int8 TFLite leaves both in float; the tent form has neither.
-# Snapdragon's, which compiles ONNX, takes both whole in fp16, and the cell form costs half: 661 us [576, 767] for a
-# strip of 12 x 1920 against 1275 us [1122, 1478] (onnxruntime-qnn 2.7.0, compiler-estimate for SA8255, v73).
-_ON_NPU, _ON_NPU_ELSE = {"onnx": "cell"}, "tent"
+# Snapdragon's takes the cell form whole too, but the sums and the product with five axes that CPUs like cost it much:
+# 20.8 ms for a strip of 12 x 1920 in fp16 against 1.25 ms in tent form (onnxruntime-qnn 2.7.0, compiler-estimate for
+# SA8255, v73).
+_ON_NPU = "tent"
 
 
 def form_for(form: str, file_format: str, processor: str = "cpu") -> str:
     """Return the name of the form: the one asked for, or for ``auto`` the measured winner on the target."""
     if form == "auto":
-        return _ON_NPU.get(file_format, _ON_NPU_ELSE) if processor == "npu" else _BY_FORMAT.get(file_format, "cell")
+        return _ON_NPU if processor == "npu" else _BY_FORMAT.get(file_format, "cell")
     if form not in FORMS:
         raise UsageError(f"there is no slice form {form!r}", f"choose auto or one of: {', '.join(FORMS)}")
     return form

@@ -209,8 +209,8 @@ def test_form_is_chosen_by_target():
     """CPUs get cells, NPUs get tents, a wish is granted, an unknown form is refused with the list."""
     assert choose.form_for("auto", "tflite") == "cell"
     assert choose.form_for("auto", "tflite", "npu") == "tent"
-    assert choose.form_for("auto", "onnx", "npu") == "cell"
-    assert choose.form_for("tent", "onnx") == "tent"
+    assert choose.form_for("auto", "onnx", "npu") == "tent"
+    assert choose.form_for("cell", "onnx", "npu") == "cell"
     with pytest.raises(UsageError, match="cell, tent"):
         choose.form_for("hat", "onnx")
     made = {name: choose.FORMS["cell"](lively().guide, SIZES, name) for name in ("tflite", "onnx", "executorch")}
