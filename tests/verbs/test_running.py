@@ -17,7 +17,7 @@ from viewfinder.errors import MissingToolError, UsageError
 from viewfinder.photos import Photo
 from viewfinder.runtime import engines, pipelines
 from viewfinder.verbs import run as verb
-from viewfinder.verbs import running
+from viewfinder.verbs import run_bursts, running
 from viewfinder.verbs.run import RunRequest
 
 
@@ -172,3 +172,20 @@ def test_20_megapixels_in_under_1_5_gb(tmp_path):
     peak_bytes = int(ended.stdout.split()[-1]) * 1024
     assert peak_bytes < 1.5e9
     assert photos.read(tmp_path / "out.jpg").pixels.shape == (3391, 6028, 3)
+
+
+def test_a_model_s_name_is_the_model_where_a_folder_has_it_too(tmp_path, monkeypatch):
+    """After ``build kpn -o kpn`` the name still means the network; ``./kpn`` is the folder, and says what it lacks."""
+    (tmp_path / "kpn").mkdir()
+    (tmp_path / "kpn" / "manifest.json").write_text("{}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert run_bursts.takes_bursts("kpn")
+    options = running.Options()
+    with running.ready("hdrnet", "torch", options) as network:
+        assert network.engine == "torch"
+    (tmp_path / "hdrnet").mkdir()
+    (tmp_path / "hdrnet" / "manifest.json").write_text("{}", encoding="utf-8")
+    with running.ready("hdrnet", "torch", options) as network:
+        assert network.engine == "torch"
+    with pytest.raises(UsageError, match="is an artifact"), running.ready("./hdrnet", "torch", options):
+        pass

@@ -35,7 +35,7 @@ def takes_bursts(model: str) -> bool:
     path = Path(model).expanduser()
     manifest = path if path.name == MANIFEST else path / MANIFEST
     try:
-        if manifest.is_file():
+        if model not in models.names() and manifest.is_file():
             import json
 
             return bool(json.loads(manifest.read_text(encoding="utf-8"))["pipeline"] == PIPELINE)

@@ -84,13 +84,14 @@ def ready(model: str, engine: str | None, options: Options) -> Iterator[Ready]:
 
 
 def _artifact_folder(model: str) -> Path | None:
-    """Return the folder if `model` names an artifact (or its manifest), None if it names a task."""
+    """Return the folder if `model` names an artifact (or its manifest), None if it names a task.
+
+    A model's name is the model, also where a folder is called so: ``./hdrnet`` is the folder.
+    """
     path = Path(model).expanduser()
     if path.name == MANIFEST and path.is_file():
         return path.parent
-    if (path / MANIFEST).is_file() or (path.is_dir() and model not in models.names()):
-        return path
-    return None
+    return path if path.is_dir() and model not in models.names() else None
 
 
 def _engine(name: str) -> Engine:
