@@ -50,16 +50,18 @@ def slicing(folder: Path) -> list[Figure]:
         process.command(
             ["-m", "viewfinder", "export", model, *formats, "--no-golden", "--output", str(place / "export")]
         )
+        plain = str(place / "gridsample.onnx")
+        growth = process.worker("plain_growth", path=plain)["growth_mb"]
         for name, engine in ENGINES.items():
-            figures += _against(str(place / "gridsample.onnx"), stage, str(place / f"export/{name}-float"), engine)
+            figures += _against((plain, growth), stage, str(place / f"export/{name}-float"), engine)
     return figures
 
 
-def _against(plain: str, stage: str, folder: str, engine: str) -> list[Figure]:
+def _against(plain: tuple[str, float], stage: str, folder: str, engine: str) -> list[Figure]:
     """Compare one stage in one engine with the plain form; in LiteRT also two threads with one."""
-    race = process.worker("slice_race", path=plain, folder=folder, engine=engine)
+    path, plain_growth = plain
+    race = process.worker("slice_race", path=path, folder=folder, engine=engine)
     growth = process.worker("slice_growth", folder=folder, engine=engine)["growth_mb"]
-    plain_growth = process.worker("plain_growth", path=plain)["growth_mb"]
     name = f"1080p {stage} in {engine}"
     how = f"GridSample in onnxruntime {race['plain']:.0f} ms, strips {race['strips']:.1f} ms; 1 thread, in turn, best"
     how_grown = f"peak RSS beyond pictures and model; GridSample {plain_growth:.0f} MB"

@@ -19,7 +19,7 @@ from viewfinder.runtime.pipelines.bilateral_grid import column_passes, hat_weigh
 SIZES = {"1080p": (1080, 1920), "12 MP": (3000, 4000)}
 GRID = (1, 96, 16, 16)
 REPEATS = 15
-ROUNDS = 20
+ROUNDS = 10
 MB = 1e6
 
 
