@@ -117,7 +117,13 @@ def test_artifacts_travel_as_archives(tmp_path):
     assert payload == farming.packed(made)
     farming.unpacked(payload, tmp_path / "there")
     assert artifact.load(tmp_path / "there").sha256 == made.sha256
-    for name, kind in (("../evil", tarfile.REGTYPE), ("link", tarfile.SYMTYPE)):
+    for name, kind in (
+        ("../evil", tarfile.REGTYPE),
+        (str(tmp_path / "evil"), tarfile.REGTYPE),
+        ("link", tarfile.SYMTYPE),
+        ("same", tarfile.LNKTYPE),
+        ("pipe", tarfile.FIFOTYPE),
+    ):
         stream = io.BytesIO()
         with tarfile.open(fileobj=stream, mode="w") as archive:
             entry = tarfile.TarInfo(name)
