@@ -15,8 +15,7 @@ import numpy as np
 
 from viewfinder import golden, strata
 from viewfinder.bursts import Burst, NoiseLevel, align, reading
-from viewfinder.errors import UsageError
-from viewfinder.quantize.calibration import MOST_CANDIDATES, in_turn, spaced
+from viewfinder.quantize.calibration import MOST_CANDIDATES, in_turn, require_some, spaced
 from viewfinder.recipe import CalibrationSet
 
 DEFAULT_NAME = "bursts of scikit-image photographs at -2, 0 and +1 stops, all gains, both kinds of motion"
@@ -64,8 +63,7 @@ def choose(samples: Sequence[BurstSample], name: str, count: int) -> tuple[list[
         name: of the set, for people.
         count: at least 1.
     """
-    if count < 1:
-        raise UsageError(f"{count} calibration samples", "give at least 1")
+    require_some(count)
     groups: dict[Cell, list[BurstSample]] = {cell: [] for cell in CELLS}
     for sample in samples:
         groups[sample.cell].append(sample)

@@ -85,8 +85,7 @@ def choose(samples: Sequence[Sample], name: str, count: int) -> tuple[list[Sampl
         name: of the set, for people.
         count: at least 1.
     """
-    if count < 1:
-        raise UsageError(f"{count} calibration samples", "give at least 1")
+    require_some(count)
     kinds = {f"{strata.EXPOSURE}={kind}": list[Sample]() for kind in strata.EXPOSURES}
     for sample in spaced(samples, count * MOST_CANDIDATES):
         kinds[strata.of(sample.read())].append(sample)
@@ -94,6 +93,12 @@ def choose(samples: Sequence[Sample], name: str, count: int) -> tuple[list[Sampl
     names = {sample.name for sample in taken}
     counts = {kind: sum(sample.name in names for sample in group) for kind, group in kinds.items()}
     return taken, CalibrationSet(name, _digest(taken), len(taken), counts)
+
+
+def require_some(count: int) -> None:
+    """Refuse a set of nothing."""
+    if count < 1:
+        raise UsageError(f"{count} calibration samples", "give at least 1")
 
 
 def spaced(samples: Sequence[Item], count: int) -> list[Item]:

@@ -55,7 +55,7 @@ def tuned(prepared: Any, inputs: Sequence[Any], wanted: Sequence[Any], tuning: T
 
 
 def _loss(prepared: Any, inputs: Sequence[Any], wanted: Sequence[Any], chosen: Sequence[int]) -> float:
-    """Average `_difference` over some inputs."""
+    """Average `difference` over some inputs."""
     import torch
 
     with torch.no_grad():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -193,10 +193,19 @@ def _check_values(name: str, frames: Array) -> None:
     for number, frame in enumerate(frames):
         if not np.isfinite(frame).all():
             raise BadBurstError(f"{name}: frame {number + 1} has values that are not finite", "read the frames again")
-    white = float(np.mean(frames[0] >= WHITE))
+    check_white(name, [frames[0] >= WHITE])
+
+
+def check_white(name: str, at_white: Iterable[NDArray[np.bool_]]) -> None:
+    """Refuse a reference frame with more than `MOST_WHITE` at white in one of its planes: which are, plane by plane.
+
+    Raises:
+        BadBurstError: with the code ``saturated-burst``.
+    """
+    white = max(float(np.mean(plane)) for plane in at_white)
     if white > MOST_WHITE:
         raise BadBurstError(
             f"{name}: {white:.0%} of the reference frame is at white",
-            "name a shorter exposure first, or check the white level (codes have to be divided by it)",
+            "name a shorter exposure first, or check the white level, by which codes have to be divided",
             code="saturated-burst",
         )

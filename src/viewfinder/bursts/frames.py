@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viewfinder import light
-from viewfinder.bursts.burst import MOST_WHITE, PLANES, SMALLEST_SIDE, WHITE, Array, BadBurstError, Burst, NoiseLevel
+from viewfinder.bursts.burst import (
+    PLANES,
+    SMALLEST_SIDE,
+    WHITE,
+    Array,
+    BadBurstError,
+    Burst,
+    NoiseLevel,
+    check_white,
+)
 
 SRGB, LINEAR = "srgb", "linear"
 """What codes stand for: display-referred sRGB, or light itself."""
@@ -114,13 +123,7 @@ class CodedFrames:
         """
         _check_codes(self)
         _check_levels(self)
-        white = max(float(np.mean(self.codes[0][..., plane] >= self._codes_at(WHITE))) for plane in range(self.planes))
-        if white > MOST_WHITE:
-            raise BadBurstError(
-                f"{self.name}: {white:.0%} of the reference frame is at white",
-                "name a shorter exposure first, or check the white level",
-                code="saturated-burst",
-            )
+        check_white(self.name, (self.codes[0][..., plane] >= self._codes_at(WHITE) for plane in range(self.planes)))
 
     @property
     def count(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewfinder.bursts.burst import MOST_WHITE, SMALLEST_SIDE, WHITE, Array, BadBurstError, NoiseLevel
+from viewfinder.bursts.burst import SMALLEST_SIDE, WHITE, Array, BadBurstError, NoiseLevel, check_white
 
 if TYPE_CHECKING:
     from viewfinder.raw import RawFrame
@@ -50,13 +50,7 @@ class RawFrames:
             raise BadBurstError(
                 f"{self.name} has planes of {size}", f"give planes of at least {SMALLEST_SIDE} pixels a side"
             )
-        white = max(float(np.mean(_plane(self.frames[0], number) >= WHITE)) for number in range(self.planes))
-        if white > MOST_WHITE:
-            raise BadBurstError(
-                f"{self.name}: {white:.0%} of the reference frame is at white",
-                "name a shorter exposure first, or check the white level",
-                code="saturated-burst",
-            )
+        check_white(self.name, (_plane(self.frames[0], number) >= WHITE for number in range(self.planes)))
 
     @property
     def noise(self) -> NoiseLevel | None:
