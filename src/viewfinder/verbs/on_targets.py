@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from viewfinder import accelerators, artifact, files, golden, models
-from viewfinder.accelerators import ABSENT, COREML, VELA, Accelerator
+from viewfinder.accelerators import ABSENT, Accelerator
 from viewfinder.artifact import Artifact
 from viewfinder.errors import UsageError, ViewfinderError
 from viewfinder.golden import Golden
-from viewfinder.measurement import Evidence, Measurement, Report
 from viewfinder.presets import Npu
-from viewfinder.runtime import engines, sampled, verified
 from viewfinder.runtime import verify as verifying
 from viewfinder.runtime.report import document as documents
 from viewfinder.runtime.report.document import Section
-from viewfinder.verbs import on_ethos, on_npu
+from viewfinder.verbs import adapters, on_npu
+from viewfinder.verbs.adapters import FLOAT, NPU, Bind, Case, Order
 from viewfinder.verbs.siblings import artifacts_in
 
 if TYPE_CHECKING:
+    from viewfinder.verbs.export import ExportOptions
     from viewfinder.verbs.verify import VerifyRequest, VerifyResult
 
 Progress = Callable[[str], None]
 Done = list[tuple[Section, Golden]]
-INTEGERS = ("w8a8", "w8a16")
-"""What is made of a model for NPUs of integers."""
-_BANDS = 2
+SNAPDRAGON = "qnn"
+"""Stands for Qualcomm's NPUs where others are named by their adapter."""
+_ON_SNAPDRAGON = (Order("onnx", FLOAT, NPU), Order("onnx", "w8a8", NPU))
+
+
+@dataclass(frozen=True)
+class _Made:
+    """An artifact, and the adapter that it was made for; "" where it lay in a build, for whoever takes it."""
+
+    own: Artifact
+    adapter: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,9 +60,19 @@ class _Wanted:
             tuple(one for one in found if isinstance(one, Accelerator)),
         )
 
-    def takes(self, adapter: str) -> bool:
-        """Tell whether something of this adapter is asked for."""
-        return any(one.adapter == adapter for one in self.others)
+    def orders(self) -> dict[str, dict[Order, None]]:
+        """List what is made of a model, by the adapter that it is for; each order once."""
+        found: dict[str, dict[Order, None]] = {SNAPDRAGON: dict.fromkeys(_ON_SNAPDRAGON)} if self.snapdragons else {}
+        for one in self.others:
+            found.setdefault(one.adapter, {}).update(dict.fromkeys(_needs(one)))
+        return found
+
+
+def _needs(one: Accelerator) -> Sequence[Order]:
+    """List what a target is given; where it has no adapter, a float artifact of the format that it would take."""
+    if one.adapter != ABSENT:
+        return adapters.load(one.adapter).NEEDS
+    return (Order(one.format if one.format in {"tflite", "onnx"} else "tflite"),)
 
 
 def only_snapdragons(names: Sequence[str]) -> bool:
@@ -75,7 +93,10 @@ def verified_on_targets(request: VerifyRequest, work: Path, say: Progress) -> Ve
     from viewfinder.verbs import verify as verbs
 
     wanted = _Wanted.of(request.processors)
-    made = _made(request, wanted, work, say)
+    if request.is_model:
+        request, made = _of_model(request, wanted, work, say)
+    else:
+        made = [_Made(own) for own in artifacts_in(request.subject)]
 
     def bind(section: Section) -> Section:
         """Set the limits of quality."""
@@ -95,34 +116,34 @@ def verified_on_targets(request: VerifyRequest, work: Path, say: Progress) -> Ve
     return verbs.VerifyResult(document, request.output)
 
 
-def _made(request: VerifyRequest, wanted: _Wanted, work: Path, say: Progress) -> list[Artifact]:
-    """Load the artifacts that the request names; of a model, make those that the targets take."""
-    if not request.is_model:
-        return artifacts_in(request.subject)
-    from viewfinder.verbs.export import ExportOptions, export
+def _of_model(request: VerifyRequest, wanted: _Wanted, work: Path, say: Progress) -> tuple[VerifyRequest, list[_Made]]:
+    """Make what the targets take, each kind of target's in a folder of its own, and the golden pictures of all."""
+    from viewfinder.verbs.export import ExportOptions, write_golden
 
-    formats = [*(["onnx"] if wanted.snapdragons else []), *(["coreml"] if wanted.takes(COREML) else [])]
-    own, integers = work / "export", work / "integers"
     options = ExportOptions(
-        request.subject, tuple(formats), "float", own, request.weights, photos=request.photos,
-        write_golden=request.golden is None, use_cache=request.use_cache,
+        request.subject, (), FLOAT, work, request.weights, photos=request.photos, write_golden=False,
+        use_cache=request.use_cache,
     )  # fmt: skip
-    form = _form(request.subject)
-    for number, name in enumerate(formats):
-        own_form = form if name == "onnx" else "auto"
-        golden_once = options.write_golden and number == 0
-        export(replace(options, formats=(name,), form=own_form, write_golden=golden_once), say)
-    if wanted.snapdragons:
-        _quantize(own / "onnx-float", "w8a8", None, say)
-    if wanted.takes(VELA) or not formats:
-        export(replace(options, formats=("tflite",), output=integers, form=form), say)
-    if wanted.takes(VELA):
-        pipeline = artifact.load(integers / "tflite-float").pipeline
-        for precision in INTEGERS:
-            given = work / f"{precision}.json"
-            given.write_text(json.dumps(on_ethos.recipe(precision, pipeline).to_dict()), encoding="utf-8")
-            _quantize(integers / "tflite-float", precision, given, say)
-    return [artifact.load(folder) for place in (own, integers) if place.exists() for folder in artifact.find(place)]
+    truth = request.golden or write_golden(options, work / golden.FILE, say)
+    made = []
+    for adapter, orders in wanted.orders().items():
+        folder = work / adapter
+        made += [_Made(_filled(options, folder, order, say), adapter) for order in orders]
+    return replace(request, golden=truth), made
+
+
+def _filled(options: ExportOptions, folder: Path, order: Order, say: Progress) -> Artifact:
+    """Export into a folder what an order says, and quantize it; float that is there already is taken."""
+    from viewfinder.verbs.export import export
+
+    base = folder / f"{order.format}-{FLOAT}"
+    if not base.exists():
+        form = _form(options.model) if order.form == NPU else "auto"
+        export(replace(options, formats=(order.format,), form=form, output=folder), say)
+    if order.precision == FLOAT:
+        return artifact.load(base)
+    _quantize(base, order, say)
+    return artifact.load(folder / f"{order.format}-{order.precision}")
 
 
 def _form(model: str) -> str:
@@ -133,17 +154,22 @@ def _form(model: str) -> str:
     return "tent" if models.load(model).pipeline == "bilateral_grid" else "auto"
 
 
-def _quantize(folder: Path, precision: str, recipe: Path | None, say: Progress) -> None:
+def _quantize(folder: Path, order: Order, say: Progress) -> None:
     """Quantize an artifact into the folder beside it."""
     from viewfinder.verbs.quantize import QuantizeRequest, quantize
 
-    chosen = None if recipe else precision
-    quantize(QuantizeRequest(str(folder), chosen, recipe, None if recipe else "npu"), say)
+    if order.recipe is None:
+        quantize(QuantizeRequest(str(folder), order.precision, None, NPU), say)
+        return
+    given = folder.parent / f"{order.precision}.json"
+    recipe = order.recipe(order.precision, artifact.load(folder).pipeline)
+    given.write_text(json.dumps(recipe.to_dict()), encoding="utf-8")
+    quantize(QuantizeRequest(str(folder), None, given, None), say)
 
 
-def _on_snapdragons(request: VerifyRequest, made: Sequence[Artifact], bind: on_ethos.Bind, say: Progress) -> Done:
+def _on_snapdragons(request: VerifyRequest, made: Sequence[_Made], bind: Bind, say: Progress) -> Done:
     """Verify on Snapdragons what is in ONNX or compiled already."""
-    usable = [one for one in made if one.format in {"onnx", "qnn"}]
+    usable = [one.own for one in made if one.own.format in {"onnx", "qnn"} and one.adapter in {"", SNAPDRAGON}]
     if not usable:
         takes = "an ONNX artifact, float or quantized with `viewfinder quantize --target npu`"
         return [
@@ -153,11 +179,12 @@ def _on_snapdragons(request: VerifyRequest, made: Sequence[Artifact], bind: on_e
     return on_npu.sections(request, [one.folder for one in usable], bind, say)
 
 
-def _elsewhere(request: VerifyRequest, one: Accelerator, made: Sequence[Artifact], bind: on_ethos.Bind) -> Done:
+def _elsewhere(request: VerifyRequest, one: Accelerator, made: Sequence[_Made], bind: Bind) -> Done:
     """Verify for one other target."""
     if one.adapter == ABSENT:
         return [_absent(request, one, made, _missing(one))]
-    usable = [own for own in made if own.format == one.format and (one.adapter != VELA or own.precision in INTEGERS)]
+    adapter = adapters.load(one.adapter)
+    usable = [own.own for own in made if own.adapter in {"", one.adapter} and adapter.takes(own.own)]
     if not usable:
         return [_absent(request, one, made, f"{request.subject} has no such artifact")]
     done: Done = []
@@ -165,40 +192,10 @@ def _elsewhere(request: VerifyRequest, one: Accelerator, made: Sequence[Artifact
         truth = _golden(request, own)
         try:
             verifying.check_pair(own, truth)
-            verify = _on_ethos if one.adapter == VELA else _by_reference
-            done.append((verify(request, one, own, truth, bind), truth))
+            done += [(section, truth) for section in adapter.sections(Case(own, one, truth, request), bind)]
         except ViewfinderError as error:
             done.append(_absent(request, one, made, error.message))
     return done
-
-
-def _on_ethos(request: VerifyRequest, one: Accelerator, own: Artifact, truth: Golden, bind: on_ethos.Bind) -> Section:
-    """Compile with Vela."""
-    from viewfinder.devices import toolchains
-
-    python = toolchains.python(on_ethos.TOOLCHAIN)
-    return on_ethos.section(on_ethos.Case(own, one, truth, python, request), bind)
-
-
-def _by_reference(
-    request: VerifyRequest, one: Accelerator, own: Artifact, truth: Golden, bind: on_ethos.Bind
-) -> Section:
-    """Compute what Core ML would, with the evaluator of this package."""
-    count = request.bands or _BANDS
-
-    def opened(made: Artifact, engine: Any, threads: int) -> sampled.SampledRunner:
-        """Open the artifact's pipeline for some rows."""
-        return sampled.open(made, engine, threads, count)
-
-    notes = {
-        "target": one.name,
-        "rows": f"{count} bands of each photograph, spread evenly from top to bottom",
-        "placement": "which unit of a phone computes what is decided there; nothing here says that the ANE does",
-        "measured_at": verified.now(),
-    }
-    engine = engines.for_format(own.format)
-    setup = verifying.Setup(f"{engine.NAME}@{one.name}", engine, opened, request.threads, notes=notes)
-    return bind(Section(verifying.verify(own, sampled.golden_of(truth, own, count), setup), (), {}))
 
 
 def _missing(one: Accelerator) -> str:
@@ -210,18 +207,15 @@ def _missing(one: Accelerator) -> str:
     return one.needs
 
 
-def _absent(request: VerifyRequest, one: Accelerator, made: Sequence[Artifact], reason: str) -> tuple[Section, Golden]:
+def _absent(request: VerifyRequest, one: Accelerator, made: Iterable[_Made], reason: str) -> tuple[Section, Golden]:
     """Make the row of a target that was not run, with the artifact that it would take."""
-    usable = [item for item in made if item.format == one.format] or list(made)
-    own = next((item for item in usable if item.precision in one.takes), usable[0])
+    here = [item.own for item in made]
+    usable = [own for own in here if own.format == one.format] or here
+    own = next((own for own in usable if own.precision in one.takes), usable[0])
     ready = f"ready: {own.folder.name}" if own.format == one.format else "not made here"
     text = f"not-run: {reason}; it would take {one.takes} ({ready})"
-    measured = Measurement("psnr_vs_float_worst_db", None, "dB", Evidence.NOT_RUN, reason=text)
-    report = Report(
-        task=own.task, artifact=one.name, artifact_sha256=own.sha256, format=one.format, precision=own.precision,
-        engine=one.name, evidence=Evidence.NOT_RUN, measurements=(measured,), notes={"target": one.name},
-    )  # fmt: skip
-    return Section(report, (), {}), _golden(request, own)
+    truth = _golden(request, own)
+    return adapters.not_run(Case(own, one, truth, request), one.name, text), truth
 
 
 def _golden(request: VerifyRequest, own: Artifact) -> Golden:
