@@ -12,7 +12,7 @@ from typing import Any
 
 from viewfinder import artifact, files
 from viewfinder.artifact import Artifact, GraphFile
-from viewfinder.errors import BadArtifactError, MissingToolError, UsageError
+from viewfinder.errors import MissingToolError, UsageError
 from viewfinder.export import fingerprint, weights
 from viewfinder.export.request import Conversion, Cut, ExportRequest, Graph
 from viewfinder.task import Task
@@ -37,14 +37,14 @@ def export(task: Task, request: ExportRequest, folder: Path) -> Artifact:
     name, path = weights.locate(task, request.weights)
     tools = fingerprint.versions(writer.TOOLS)
     entry = _entry(task, request, path, tools) if request.use_cache else None
-    if entry is not None and _serve(entry, folder):
+    if entry is not None and artifact.serve(entry, folder):
         return artifact.load(folder)
     made = _describe(task, request, folder, tools)
     made = replace(made, weights=name, weights_sha256=weights.digest(task, path))
     network = weights.load(task, path)
     _convert_all(made, pipeline_module(task.pipeline).cut(task, network, request), writer)
     if entry is not None:
-        _copy(folder, entry)
+        artifact.copy(folder, entry)
     return artifact.load(folder)
 
 
@@ -112,22 +112,6 @@ def _entry(task: Task, request: ExportRequest, path: Path | None, tools: Mapping
         "exporter": fingerprint.exporter_source(),
     }
     return files.cache_folder(CACHE, fingerprint.key(parts))
-
-
-def _serve(entry: Path, folder: Path) -> bool:
-    """Copy a cache entry to `folder`; an entry that is missing or damaged is not served."""
-    try:
-        artifact.load(entry)
-    except BadArtifactError:
-        return False
-    _copy(entry, folder)
-    return True
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy an artifact folder, whole or not at all."""
-    with files.new_folder(target) as partial:
-        shutil.copytree(source, partial, dirs_exist_ok=True)
 
 
 def _describe(task: Task, request: ExportRequest, folder: Path, tools: Mapping[str, str]) -> Artifact:

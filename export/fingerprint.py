@@ -36,7 +36,7 @@ def key(parts: Mapping[str, Any]) -> str:
 
 def exporter_source() -> str:
     """Hash the source of the exporter itself: a changed lowering makes every older entry unreachable."""
-    return _sources(_EXPORT.rglob("*.py"))
+    return sources(_EXPORT.rglob("*.py"))
 
 
 def network(task: Task, weights: Path | None, build: Callable[[Task], Any]) -> str:
@@ -48,7 +48,7 @@ def network(task: Task, weights: Path | None, build: Callable[[Task], Any]) -> s
     module = str(getattr(task.build, "__module__", ""))
     if weights is not None and module.startswith(_SHIPPED):
         own = _NETWORKS.parent / "models" / f"{module.removeprefix(_SHIPPED)}.py"
-        return f"{_sources([own, *_NETWORKS.glob('*.py')])} {files.sha256(weights)}"
+        return f"{sources([own, *_NETWORKS.glob('*.py')])} {files.sha256(weights)}"
     return f"{built(build(task))} {files.sha256(weights) if weights is not None else ''}"
 
 
@@ -60,7 +60,7 @@ def built(module: Any) -> str:
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     classes = {type(part) for part in module.modules()}
     found = {source for kind in classes if (source := _source_file(kind)) is not None}
-    digest.update(_sources(found).encode())
+    digest.update(sources(found).encode())
     return digest.hexdigest()
 
 
@@ -74,7 +74,7 @@ def _source_file(kind: type) -> Path | None:
         return None
 
 
-def _sources(paths: Iterable[Path]) -> str:
+def sources(paths: Iterable[Path]) -> str:
     """Hash files by name and content, in the order of their names."""
     lines = sorted(f"{path.name} {files.sha256(path)}\n" for path in paths if path.is_file())
     return hashlib.sha256("".join(lines).encode()).hexdigest()

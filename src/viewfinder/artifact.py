@@ -6,6 +6,7 @@ Artifacts are untrusted input: `load` checks every hash before anything else tou
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -162,6 +163,22 @@ def load(path: Path, *, parent: Artifact | None = None) -> Artifact:
             "make the artifact again from this parent, or name the right one",
         )
     return artifact
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy an artifact folder, whole or not at all."""
+    with files.new_folder(target) as partial:
+        shutil.copytree(source, partial, dirs_exist_ok=True)
+
+
+def serve(entry: Path, folder: Path) -> bool:
+    """Copy a cache entry to `folder`; an entry that is missing or damaged is not served."""
+    try:
+        load(entry)
+    except BadArtifactError:
+        return False
+    copy(entry, folder)
+    return True
 
 
 def _parse(folder: Path) -> Artifact:

@@ -10,10 +10,11 @@ import pytest
 from tests.quantize import made as small
 from tests.runtime.coreml import packages
 
-from viewfinder import artifact, cli, demo, golden, photos
+from viewfinder import artifact, cli, demo, files, golden, photos
 from viewfinder.errors import BadArtifactError, Exit, UsageError
 from viewfinder.golden import Golden, GoldenPhoto
 from viewfinder.photos import Photo
+from viewfinder.quantize import quantizer
 from viewfinder.quantize.calibration import CoverageError
 from viewfinder.recipe import BadRecipeError, Recipe, Rule
 from viewfinder.runtime import pipelines
@@ -59,6 +60,24 @@ def test_it_verifies_as_any_other(parent, tmp_path):
     assert limits["psnr_vs_float_worst_db"] == 45.0
     value = next(one.value for one in report.measurements if one.metric == "psnr_vs_float_worst_db")
     assert value > 40
+
+
+def test_the_same_is_made_once(parent, tmp_path, monkeypatch):
+    """A second request is served from the cache; other pictures, other bits and a damaged entry are not."""
+    made = quantize(asked(parent, output=tmp_path / "one")).artifact
+    asks = []
+    tool = quantizer.quantize
+    monkeypatch.setattr(quantizer, "quantize", lambda *given: asks.append(given) or tool(*given))
+    again = quantize(asked(parent, output=tmp_path / "two")).artifact
+    assert (again.sha256, again.folder, asks) == (made.sha256, tmp_path / "two" / "onnx-w8a8", [])
+    quantize(asked(parent, samples=6))
+    quantize(asked(parent, precision="w8"))
+    quantize(asked(parent, use_cache=False))
+    assert len(asks) == 3
+    for path in files.cache_folder("artifacts").glob("*/model.onnx"):
+        path.write_bytes(b"damaged")
+    assert quantize(asked(parent, output=tmp_path / "three")).artifact.sha256 == made.sha256
+    assert len(asks) == 4
 
 
 def test_missing_strata_stop_before_any_work(parent, tmp_path):

@@ -16,7 +16,7 @@ from viewfinder.quantize import calibration, defaults, quantizer, tflite
 from viewfinder.quantize.job import Tuning
 from viewfinder.quantize.quantizer import Aids
 from viewfinder.recipe import BadRecipeError, Recipe, read_json
-from viewfinder.verbs import calibrating, feeding, recutting
+from viewfinder.verbs import calibrating, feeding, kept, recutting
 from viewfinder.verbs.calibrating import Asked, Chosen
 
 Progress = Callable[[str], None]
@@ -39,6 +39,7 @@ class QuantizeRequest:
         min_coverage: least share of the strata that must hold a sample, 0..1.
         model: for ExecuTorch artifacts of a network that is not shipped: ``path/to/file.py:TASK``.
         weights: of a model.
+        use_cache: serve and keep artifacts in the cache, the float ones and the quantized ones.
         pt2e: quantize the PyTorch network in place of the file, as ExecuTorch always has it; ONNX takes it too.
         qat_steps: train the network's weights to be rounded by so many steps (then `pt2e` is meant).
     """
@@ -64,6 +65,11 @@ class QuantizeRequest:
             raise UsageError(f"a coverage of {self.min_coverage}", "give a share of 0 to 1")
         if self.qat_steps < 0:
             raise UsageError(f"{self.qat_steps} training steps", "give 0 or more")
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """Say how weights are trained to be rounded; None does not train."""
+        return Tuning(self.qat_steps) if self.qat_steps else None
 
     @property
     def through_pt2e(self) -> bool:
@@ -120,7 +126,7 @@ def quantize(request: QuantizeRequest, progress: Progress | None = None) -> Quan
         asked = Asked(request.calibration_data, request.samples, request.min_coverage)
         chosen = calibrating.choose(asked, bursts=calibrating.takes_bursts(request.subject, there))
     parents, warnings = _chosen(request, given, _exported(request, given, say) if there is None else there)
-    folders, seconds = [], {}
+    made, seconds = [], {}
     for parent in parents:
         recipe = replace(_recipe(request, given, parent), calibration=None)
         name, start = f"{parent.format}-{recipe.precision}", time.perf_counter()
@@ -128,12 +134,10 @@ def quantize(request: QuantizeRequest, progress: Progress | None = None) -> Quan
         if recipe.needs_calibration:
             recipe = replace(recipe, calibration=chosen.described)
         folder = (request.output or parent.folder.resolve().parent) / name
-        with quiet():
-            aids = _aids(request, parent, recipe, chosen)
-            folders.append(quantizer.quantize(parent, recipe, folder, aids))
+        made.append(_made(request, parent, recipe, chosen, folder))
         seconds[name] = time.perf_counter() - start
         warnings += tflite.warnings(recipe.rules) if parent.format == "tflite" else []
-    return QuantizeResult(tuple(folders), seconds, tuple(warnings))
+    return QuantizeResult(tuple(made), seconds, tuple(warnings))
 
 
 def _check_words(request: QuantizeRequest, given: Any) -> None:
@@ -228,6 +232,18 @@ def _chosen(request: QuantizeRequest, given: Any, parents: Sequence[Artifact]) -
     return taken, warnings
 
 
+def _made(request: QuantizeRequest, parent: Artifact, recipe: Recipe, chosen: Chosen, folder: Path) -> Artifact:
+    """Quantize one artifact, or fetch what the same request gave before."""
+    entry = kept.entry(parent, recipe, request.tuning, through_pt2e=request.through_pt2e)
+    if request.use_cache and artifact.serve(entry, folder):
+        return artifact.load(folder, parent=parent)
+    with quiet():
+        made = quantizer.quantize(parent, recipe, folder, _aids(request, parent, recipe, chosen))
+    if request.use_cache:
+        artifact.copy(folder, entry)
+    return made
+
+
 def _aids(request: QuantizeRequest, parent: Artifact, recipe: Recipe, chosen: Chosen) -> Aids:
     """Record calibration inputs, and get the network where the format needs it."""
     graphs = [graph.name for graph in parent.graphs if recipe.touches(graph.name) or recipe.native]
@@ -242,9 +258,8 @@ def _aids(request: QuantizeRequest, parent: Artifact, recipe: Recipe, chosen: Ch
     networks = recutting.networks(parent, name, request.weights)
     for graph in parent.graphs:
         recutting.check_same(parent, graph, networks[graph.name], feeds.get(graph.name, ()))
-    tuning = Tuning(request.qat_steps) if request.qat_steps else None
     convert = None if parent.format == "executorch" else recutting.converter(parent, networks)
-    return Aids(feeds, feeding.ranges, networks, tuning, convert)
+    return Aids(feeds, feeding.ranges, networks, request.tuning, convert)
 
 
 def _is_model(name: str) -> bool:
