@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from tests.raw import dng
 
 from viewfinder import demo, light, photos
-from viewfinder.bursts import BadBurstError, NoiseLevel, noise_estimate, reading
+from viewfinder.bursts import BadBurstError, NoiseLevel, archive, noise_estimate, reading
 from viewfinder.bursts.frames import CodedFrames
+from viewfinder.bursts.raw_frames import RawFrames
 from viewfinder.bursts.reading import Known
 from viewfinder.errors import BadImageError
 from viewfinder.photos import Photo
@@ -75,6 +79,23 @@ def test_archives_hold_floats_or_codes(tmp_path):
         ({"frames": np.zeros((3, 32, 32), np.uint8), "black": 300}, "black has to lie below white"),
         ({"frames": np.zeros((3, 32, 32), np.uint8), "white": np.zeros(3)}, "white is no number"),
         ({"frames": np.zeros((3, 32, 32), np.float32), "read_std": -1.0, "shot_std": 0.1}, "read_std"),
+        ({"frames": np.zeros((3, 32, 32), np.float32), "shot_std": 0.1}, "one of read_std and shot_std"),
+        ({"frames": np.zeros((3, 32, 32), np.uint8), "black": "none"}, "black is .* where 1 numbers belong"),
+        ({"frames": np.zeros((3, 32, 32, 4), np.uint8), "black": (1, 2, 3)}, "black is .* where 4 numbers belong"),
+        ({"frames": np.zeros((3, 32, 32), np.float32), "black": 2.0}, "white level"),
+        ({"frames": np.zeros((3, 32, 32), np.uint8), "pattern": "RGBW"}, "no Bayer pattern"),
+        ({"frames": np.zeros((3, 32, 32, 4), np.uint8), "pattern": "RGGB"}, "has a pattern"),
+        ({"frames": np.zeros((3, 32, 32), np.uint8), "white_balance": np.ones(3)}, "belongs to Bayer planes"),
+        ({"frames": np.zeros((3, 32, 32, 4), np.uint8), "white_balance": np.ones(4)}, "white_balance is .* where 3"),
+        ({"frames": np.zeros((3, 32, 32, 4), np.float32), "white_balance": np.zeros(3)}, "three positive gains"),
+        ({"frames": np.zeros((3, 32, 32, 4), np.uint8), "white_balance": (0.0, 1, 1)}, "three positive gains"),
+        ({"frames": np.zeros((3, 32, 32, 4), np.uint8), "xyz_to_camera": np.zeros((3, 3))}, "fits no camera"),
+        ({"frames": np.zeros((3, 32, 32, 4), np.uint8), "camera_to_srgb": np.full((3, 3), np.nan)}, "not finite"),
+        (
+            {"frames": np.zeros((3, 32, 32, 4), np.uint8), "camera_to_srgb": np.eye(3), "xyz_to_camera": np.eye(3)},
+            "both xyz_to_camera and camera_to_srgb",
+        ),
+        ({"frames": np.zeros((3, 32, 32, 4), np.uint8), "orientation": 2}, "orientation is 2"),
     ],
 )
 def test_bad_archives_are_told(tmp_path, arrays, told):
@@ -82,6 +103,52 @@ def test_bad_archives_are_told(tmp_path, arrays, told):
     np.savez(tmp_path / "bad.npz", **arrays)
     with pytest.raises(BadBurstError, match=told):
         reading.read(tmp_path / "bad.npz")
+
+
+@pytest.mark.parametrize("pattern", ["RGGB", "GRBG", "GBRG", "BGGR"])
+def test_a_bayer_archive_says_its_colours(tmp_path, pattern):
+    """Mosaics with pattern, levels, gains and matrix are developed as the same frames in a raw file are."""
+    from viewfinder import raw
+
+    rng, gains, black = np.random.default_rng(0), (2.0, 1.0, 1.5), (64.0, 65.0, 66.0, 67.0)
+    mosaics = rng.integers(100, 900, (3, 41, 51), np.uint16)
+    known = {"black": black, "white": 1023, "read_std": LEVEL.read_std, "shot_std": LEVEL.shot_std}
+    colours = {"white_balance": gains, "xyz_to_camera": dng.CAMERA, "orientation": 6}
+    np.savez(tmp_path / "codes.npz", frames=mosaics, pattern=pattern, **known, **colours)
+    frames = reading.read(tmp_path / "codes.npz")
+    matrix = raw.camera_to_srgb(dng.CAMERA)
+    raws = RawFrames(
+        tuple(
+            raw.from_codes(
+                one, black, 1023, pattern=pattern, white_balance=gains, matrix=matrix, noise=LEVEL, orientation=6
+            )
+            for one in mosaics
+        )
+    )
+    assert (frames.count, frames.size, frames.planes, frames.noise) == (3, raws.size, 4, LEVEL)
+    merged = np.stack([frames.plane(number)[0] for number in range(4)], -1)
+    assert np.abs(merged - np.stack([raws.plane(number)[0] for number in range(4)], -1)).max() < 1e-6
+    assert np.abs(reading.developed(frames, merged) - reading.developed(raws, merged)).max() < 1e-6
+    assert not reading.lacking(frames)
+    floats = np.stack([np.stack([raws.plane(number)[place] for number in range(4)], -1) for place in range(3)])
+    np.savez(tmp_path / "light.npz", frames=floats, **colours)
+    light_frames = reading.read(tmp_path / "light.npz")
+    assert np.array_equal(reading.developed(light_frames, merged), reading.developed(frames, merged))
+    np.savez(tmp_path / "plain.npz", frames=floats)
+    assert "no white balance" in reading.lacking(reading.read(tmp_path / "plain.npz"))
+
+
+def test_light_may_have_levels_of_its_own(tmp_path):
+    """Floats with black and white are scaled by them, as codes are."""
+    values = np.linspace(0, 0.8, 3 * 32 * 32, dtype=np.float32).reshape(3, 32, 32)
+    np.savez(tmp_path / "scaled.npz", frames=values * 900 + 64, black=64, white=964)
+    assert np.abs(reading.read(tmp_path / "scaled.npz").plane(0) - values).max() < 1e-6
+
+
+def test_the_archives_keys_are_documented():
+    """What an archive may hold stands in docs/bursts.md, key by key."""
+    told = (Path(__file__).parents[2] / "docs" / "bursts.md").read_text(encoding="utf-8")
+    assert not [key for keys in archive.KEYS for key in keys.split(", ") if f"`{key}`" not in told]
 
 
 def test_a_broken_archive_runs_nothing(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -14,8 +14,9 @@ from viewfinder.errors import UsageError
 
 Array = NDArray[np.float32]
 
+BAYER = 4
 PLANES: Mapping[int, str] = MappingProxyType(
-    {1: "grey", 3: "linear RGB", 4: "Bayer planes R, G1, G2, B at half resolution"}
+    {1: "grey", 3: "linear RGB", BAYER: "Bayer planes R, G1, G2, B at half resolution"}
 )
 """What the last axis of `Burst.frames` may hold, by its size."""
 
@@ -112,13 +113,7 @@ class Burst:
         """
         _check_shape(self.name, self.frames)
         _check_values(self.name, self.frames)
-        gains: tuple[float, ...] = self.white_balance  # whoever calls without types may give fewer
-        if len(gains) != 3 or not all(math.isfinite(gain) and gain > 0 for gain in gains):
-            raise BadBurstError(
-                f"{self.name} has the white balance {self.white_balance}", "give three positive gains: red, green, blue"
-            )
-        if self.matrix is not None and (np.shape(self.matrix) != (3, 3) or not np.isfinite(self.matrix).all()):
-            raise BadBurstError(f"{self.name} has a colour matrix that is not 3x3 finite numbers", "give it by rows")
+        check_colours(self.name, self.white_balance, self.matrix)
 
     @property
     def count(self) -> int:
@@ -209,3 +204,17 @@ def check_white(name: str, at_white: Iterable[NDArray[np.bool_]]) -> None:
             "name a shorter exposure first, or check the white level, by which codes have to be divided",
             code="saturated-burst",
         )
+
+
+def check_colours(name: str, white_balance: Sequence[float], matrix: Sequence[Sequence[float]] | None) -> None:
+    """Refuse colours that nothing has.
+
+    Raises:
+        BadBurstError: not three positive gains, or a matrix that is not 3x3 finite numbers.
+    """
+    if len(white_balance) != 3 or not all(math.isfinite(gain) and gain > 0 for gain in white_balance):
+        raise BadBurstError(
+            f"{name} has the white balance {white_balance}", "give three positive gains: red, green, blue"
+        )
+    if matrix is not None and (np.shape(matrix) != (3, 3) or not np.isfinite(matrix).all()):
+        raise BadBurstError(f"{name} has a colour matrix that is not 3x3 finite numbers", "give it by rows")

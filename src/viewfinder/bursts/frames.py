@@ -19,11 +19,13 @@ from viewfinder.bursts.burst import (
     BadBurstError,
     Burst,
     NoiseLevel,
+    check_colours,
     check_white,
 )
 
 SRGB, LINEAR = "srgb", "linear"
 """What codes stand for: display-referred sRGB, or light itself."""
+BELOW = "black has to lie below white"
 Table = tuple[Array, ...]
 
 
@@ -91,6 +93,38 @@ class FloatFrames:
 
 
 @dataclass(frozen=True)
+class Told:
+    """Frames whose noise somebody else says."""
+
+    frames: Frames
+    noise: NoiseLevel | None
+
+    @property
+    def name(self) -> str:
+        """Name of the frames."""
+        return self.frames.name
+
+    @property
+    def count(self) -> int:
+        """Number of frames."""
+        return self.frames.count
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.frames.size
+
+    @property
+    def planes(self) -> int:
+        """Number of planes."""
+        return self.frames.planes
+
+    def plane(self, number: int) -> Array:
+        """Return one plane of every frame."""
+        return self.frames.plane(number)
+
+
+@dataclass(frozen=True)
 class CodedFrames:
     """Frames as integers, made light when they are asked for.
 
@@ -119,10 +153,12 @@ class CodedFrames:
         """Refuse what cannot be merged.
 
         Raises:
-            BadBurstError: too few frames, mixed sizes or types, levels that no camera has, a saturated reference.
+            BadBurstError: too few frames, mixed sizes or types, levels or colours that no camera has, a saturated
+                reference.
         """
         _check_codes(self)
         _check_levels(self)
+        check_colours(self.name, self.white_balance, self.matrix)
         check_white(self.name, (self.codes[0][..., plane] >= self._codes_at(WHITE) for plane in range(self.planes)))
 
     @property
@@ -199,5 +235,5 @@ def _check_levels(frames: CodedFrames) -> None:
     if wrong or not frames.black:
         raise BadBurstError(
             f"{frames.name} has the black level {frames.black} and the white level {frames._white:g}",  # noqa: SLF001
-            "black has to lie below white",
+            BELOW,
         )

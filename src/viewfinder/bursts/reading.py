@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from viewfinder import photos
-from viewfinder.bursts.burst import Array, BadBurstError, Burst, NoiseLevel
-from viewfinder.bursts.frames import CodedFrames, FloatFrames, Frames
+from viewfinder.bursts import archive
+from viewfinder.bursts.burst import BAYER, Array, BadBurstError, NoiseLevel
+from viewfinder.bursts.frames import CodedFrames, FloatFrames, Frames, Told
 from viewfinder.bursts.raw_frames import ORIENTATION, RawFrames
 
-ARCHIVE = ".npz"
+ARCHIVE = archive.SUFFIX
 RAW_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".pef", ".srw", ".raf")
 """Camera files that are read through LibRaw; a DNG may hold several frames."""
 _TURNS = {"3": 2, "6": 3, "8": 1}
 """EXIF's orientation to quarter turns against the clock that set a picture upright."""
-NPZ_HINT = (
-    "it holds `frames` [N, H, W] or [N, H, W, C] (float: linear light, white 1; uint8 or uint16: codes, with `black` "
-    "and `white`, or sRGB where neither is given) and may hold `read_std` and `shot_std`"
-)
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,7 @@ def read(path: Path, known: Known | None = None) -> Frames:
     if path.is_dir():
         frames = _folder(path)
     elif path.suffix.lower() == ARCHIVE:
-        frames = _archive(path)
+        frames = archive.read(path)
     elif path.suffix.lower() in RAW_SUFFIXES:
         frames = _raws(path.stem, [path])
     else:
@@ -79,39 +73,7 @@ def _with_noise(frames: Frames, known: Known) -> Frames:
         return frames
     if isinstance(frames, CodedFrames):
         return replace(frames, noise=noise)
-    return _Told(frames, noise)
-
-
-@dataclass(frozen=True)
-class _Told:
-    """Frames whose noise somebody else says."""
-
-    frames: Frames
-    noise: NoiseLevel | None
-
-    @property
-    def name(self) -> str:
-        """Name of the frames."""
-        return self.frames.name
-
-    @property
-    def count(self) -> int:
-        """Number of frames."""
-        return self.frames.count
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.frames.size
-
-    @property
-    def planes(self) -> int:
-        """Number of planes."""
-        return self.frames.planes
-
-    def plane(self, number: int) -> Array:
-        """Return one plane of every frame."""
-        return self.frames.plane(number)
+    return Told(frames, noise)
 
 
 def _folder(path: Path) -> Frames:
@@ -139,48 +101,6 @@ def _raws(name: str, paths: list[Path]) -> Frames:
     return RawFrames(tuple(one for path in paths for one in raw.read_all(path)), name)
 
 
-def _floats(frames: Array, noise: NoiseLevel | None, facts: Mapping[str, Any]) -> Frames:
-    """Check frames in linear light as `Burst` does; a noise level that nobody knows is not made up."""
-    burst = FloatFrames(Burst(frames, noise or NoiseLevel(1.0, 1.0), **facts))
-    return burst if noise else _Told(burst, None)
-
-
-def _archive(path: Path) -> Frames:
-    """Read an .npz; nothing in it is ever run."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            stored = {key: arrays[key] for key in arrays.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise BadBurstError(f"{path} cannot be read: {error}", NPZ_HINT) from error
-    if "frames" not in stored:
-        raise BadBurstError(f"{path} has no array `frames`; it has {', '.join(stored) or 'nothing'}", NPZ_HINT)
-    frames, noise = stored["frames"], _stored_noise(path, stored)
-    frames = frames[..., None] if frames.ndim == 3 else frames
-    if frames.ndim != 4:
-        raise BadBurstError(f"{path} has frames of the shape {stored['frames'].shape}", NPZ_HINT)
-    if frames.dtype.kind == "f":
-        return _floats(frames.astype(np.float32, copy=False), noise, {"name": path.stem})
-    black = tuple(map(float, np.ravel(stored["black"]))) if "black" in stored else (0.0,)
-    white = _number(path, stored, "white")
-    curve = "srgb" if "black" not in stored and "white" not in stored else "linear"
-    return CodedFrames(tuple(frames), noise, curve, black, white, name=path.stem)
-
-
-def _stored_noise(path: Path, stored: Mapping[str, NDArray[Any]]) -> NoiseLevel | None:
-    """Return the noise of an archive, None where it says nothing."""
-    read, shot = _number(path, stored, "read_std"), _number(path, stored, "shot_std")
-    return None if read is None or shot is None else NoiseLevel(read, shot)
-
-
-def _number(path: Path, stored: Mapping[str, NDArray[Any]], key: str) -> float | None:
-    """Return one number of an archive, None if it is not there."""
-    if key not in stored:
-        return None
-    if stored[key].size != 1 or stored[key].dtype.kind not in "fiu":
-        raise BadBurstError(f"{path}: {key} is no number", NPZ_HINT)
-    return float(stored[key].reshape(()))
-
-
 def developed(frames: Frames, merged: Array) -> Array:
     """Turn merged planes into linear sRGB ``[H, W, 3]``: grey is repeated, Bayer planes are developed and turned."""
     if merged.shape[-1] == 1:
@@ -189,7 +109,22 @@ def developed(frames: Frames, merged: Array) -> Array:
         return merged
     from viewfinder import raw
 
-    source: Any = frames.frames if isinstance(frames, _Told) else frames
-    burst = source.burst if isinstance(source, FloatFrames) else source
-    shown = raw.develop(merged, burst.white_balance, burst.matrix)
-    return np.rot90(shown, _TURNS.get(burst.metadata.get(ORIENTATION, ""), 0))
+    camera = _camera(frames)
+    shown = raw.develop(merged, camera.white_balance, camera.matrix)
+    return np.rot90(shown, _TURNS.get(camera.metadata.get(ORIENTATION, ""), 0))
+
+
+def lacking(frames: Frames) -> str:
+    """Say what a picture of Bayer planes will look like without a white balance; "" where there is one."""
+    if frames.planes != BAYER or tuple(_camera(frames).white_balance) != (1.0, 1.0, 1.0):
+        return ""
+    return (
+        f"{frames.name} has no white balance, so its picture has the sensor's own colours, mostly green: an .npz takes "
+        "`white_balance` and a matrix (docs/bursts.md)"
+    )
+
+
+def _camera(frames: Frames) -> Any:
+    """Return what holds white balance, matrix and metadata."""
+    source: Any = frames.frames if isinstance(frames, Told) else frames
+    return source.burst if isinstance(source, FloatFrames) else source

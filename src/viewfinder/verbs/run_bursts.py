@@ -98,7 +98,7 @@ def jobs_of(request: RunRequest) -> list[Job]:
 def run_one(
     job: Job, runner: Any, request: RunRequest, on_share: Callable[[float], None]
 ) -> tuple[Done, Sequence[str]]:
-    """Read, merge and write one burst; return it with what was measured.
+    """Read, merge and write one burst; return it with what was measured, and what its picture lacks.
 
     Raises:
         BadBurstError: it cannot be read, or does not fit the network.
@@ -113,6 +113,7 @@ def run_one(
         merged = cast("Merge", runner.merge)(frames, on_share)
     except CheckFailedError as error:
         raise CheckFailedError(f"{job.source}: {error.message}", error.hint, code=error.code) from error
+    told = [] if known.noise or not known.estimate else [f"{job.source}: {_told(frames)}"]
     if job.target.suffix.lower() == ARCHIVE:
         _write_archive(job.target, merged)
         height, width = merged.shape[:2]
@@ -120,7 +121,7 @@ def run_one(
         pixels = coded(reading.developed(frames, merged))
         photos.write(job.target, Photo(pixels))
         height, width = pixels.shape[:2]
-    told = [] if known.noise or not known.estimate else [f"{job.source}: {_told(frames)}"]
+        told += [note for note in [reading.lacking(frames)] if note]
     return Done(job.source, job.target, width, height, time.perf_counter() - begin), told
 
 
