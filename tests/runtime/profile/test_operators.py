@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from tests.runtime.engines import blend
 
-from viewfinder.runtime.profile import operators
+from viewfinder.errors import NotVerifiedError
+from viewfinder.runtime.profile import litert_c, operators
 from viewfinder.runtime.profile.operators import Operator, executorch, litert, onnxruntime
 
 FIXTURES = Path(__file__).parents[1] / "engines" / "fixtures"
@@ -26,13 +27,44 @@ def test_onnx_nodes_have_a_cost(tmp_path):
     assert {one["name"] for one in found} & set(outputs)
 
 
-def test_litert_says_what_xnnpack_took():
-    """Every operator of the file, taken or not; there is no profiler, so there is no cost."""
+def test_litert_tells_what_runs_inside_xnnpack():
+    """Its C library has the profiler that its interpreter lacks: every step has a cost, what fell back a reason too."""
+    assert litert_c.problem() == ""
+    found = operators.told("litert", FIXTURES / "blend.tflite", blend.GRAPH, blend.feeds())
+    assert found
+    assert all(one["microseconds"] >= 0 for one in found)
+    assert any("NC" in one["kind"] or "ND" in one["kind"] for one in found)
+    assert all(bool(one["fallback"]) == (one["where"] != "XNNPACK") for one in found)
+
+
+def test_another_version_of_litert_is_not_asked(monkeypatch):
+    """Its events may be of another size: every operator of the file, taken or not, without a cost."""
+    monkeypatch.setattr(litert_c, "version", lambda _name: "2.4.0")
+    assert "2.4.0 is installed" in litert_c.problem()
     found = operators.told("litert", FIXTURES / "blend.tflite", blend.GRAPH, {})
     assert found
     assert {one["microseconds"] for one in found} == {None}
     assert {one["where"] for one in found} <= {"XNNPACK", "LiteRT's own kernels"}
-    assert all(bool(one["fallback"]) == (one["where"] != "XNNPACK") for one in found)
+
+
+def test_a_litert_that_refuses_a_file(tmp_path):
+    """The name of the call and its status, no crash."""
+    (tmp_path / "no.tflite").write_bytes(b"TFL3" * 8)
+    with pytest.raises(NotVerifiedError, match="CreateModelFromFile ends with status"):
+        litert_c.events(tmp_path / "no.tflite", blend.GRAPH, blend.feeds(), 1)
+
+
+def test_events_of_litert():
+    """Only operators count, whatever surrounds them; the first run is dropped; the file's own name where it has one."""
+    raw = [SimpleNamespace(tag=b"Invoke", type=1, index=0, elapsed_us=9)]
+    raw += [SimpleNamespace(tag=b"Clamp (NC)", type=8, index=0, elapsed_us=3)]
+    raw += [SimpleNamespace(tag=b"PADV2", type=2, index=5, elapsed_us=7)]
+    runs = [
+        [replace(one, microseconds=cost * one.microseconds) for one in litert_c.told(raw)] for cost in (90, 1, 2, 3)
+    ]
+    inside, own = litert.executed(runs, {5: Operator("x", "PADV2", litert._OWN, None, "because")})
+    assert (inside.name, inside.where, inside.microseconds, inside.fallback) == ("Clamp (NC) #0", "XNNPACK", 6.0, "")
+    assert (own.name, own.kind, own.microseconds, own.fallback) == ("x", "PADV2", 14.0, "because")
 
 
 def node(index, inputs, outputs, name="ADD"):
