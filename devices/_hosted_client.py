@@ -22,19 +22,29 @@ def upload(client: Any, request: dict[str, Any]) -> dict[str, Any]:
     return {"model": client.upload_model(request["path"], name=request["name"]).model_id}
 
 
+INFERENCES = ("inference", "inferences")
+"""With one sample, and with arrays that have an axis of samples in front."""
+
+
+def _only(values: Any) -> Any:
+    """Return the one sample."""
+    return values[0]
+
+
 def submit(client: Any, request: dict[str, Any]) -> dict[str, Any]:
-    """Submit a job: ``compile``, ``profile`` with inputs of the service's own, or ``inference`` with ours."""
+    """Submit a job: ``compile``, ``profile`` with inputs of the service's own, or one of `INFERENCES` with ours."""
     import qai_hub
 
     model, device = client.get_model(request["model"]), qai_hub.Device(request["device"])
     if request["kind"] == "compile":
         return {"job": client.submit_compile_job(model, device, options=request["options"]).job_id}
     inputs = None
-    if request["kind"] == "inference":
+    if request["kind"] in INFERENCES:
         import numpy as np
 
         with np.load(request["inputs"], allow_pickle=False) as stored:
-            inputs = {name: [stored[name]] for name in stored.files}
+            one = request["kind"] == "inference"
+            inputs = {name: [stored[name]] if one else list(stored[name]) for name in stored.files}
     profiled = request["kind"] == "profile"
     job = client.submit_inference_job(model, device, inputs=inputs, profile=profiled, options=request["options"])
     return {"job": job.job_id}
@@ -58,7 +68,8 @@ def collect(client: Any, request: dict[str, Any]) -> dict[str, Any]:
     else:
         import numpy as np
 
-        np.savez(target, **{name: values[0] for name, values in job.download_output_data().items()})
+        joined = np.stack if kind == "inferences" else _only
+        np.savez(target, **{name: joined(values) for name, values in job.download_output_data().items()})
     return {"file": target}
 
 

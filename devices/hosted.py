@@ -1,8 +1,9 @@
 """Phones of a service, in the shape of Qualcomm AI Hub's client: ``hosted:NAME`` as the service calls the phone.
 
 A hosted phone runs models and no commands: what `run` takes is a job, ``profile MODEL``, ``inference MODEL INPUTS.npz``
-or ``compile MODEL OPTION...``, and a job's result lies in the work folder here. The account is the client's own; its
-package fits no other environment and is a toolchain (``viewfinder doctor --install qai-hub``) if this Python lacks it.
+(``inferences`` where the arrays have an axis of samples in front) or ``compile MODEL OPTION...``, and a job's result
+lies in the work folder here. The account is the client's own; its package fits no other environment and is a toolchain
+(``viewfinder doctor --install qai-hub``) if this Python lacks it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import math
 import re
 import shlex
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 from subprocess import PIPE, Popen, TimeoutExpired
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from viewfinder import files
 from viewfinder.devices import DeviceError, DeviceInfo, DeviceLostError, Finished, Found, Pushed, toolchains
@@ -26,10 +29,18 @@ from viewfinder.devices._folder import Store, content, folder_of, locked
 from viewfinder.errors import MissingToolError, NotVerifiedError, UsageError, ViewfinderError
 from viewfinder.measurement import Evidence
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 NAME = "hosted"
 TOOLCHAIN = "qai-hub"
 CLIENT = Path(__file__).with_name("_hosted_client.py")
-RESULTS = {"profile": "profile.json", "inference": "outputs.npz", "compile": "compiled.model"}
+RESULTS = {
+    "profile": "profile.json",
+    "inference": "outputs.npz",
+    "inferences": "outputs.npz",
+    "compile": "compiled.model",
+}
 """Jobs, and the file in which each leaves its result."""
 JOB_S = 3600.0
 MOST_ITERATIONS = 1_000_000
@@ -70,6 +81,8 @@ class Hosted:
     """See `viewfinder.devices.Device`."""
 
     evidence = Evidence.MEASURED
+    formats = ("tflite", "onnx")
+    """That it runs; it times what else the service takes."""
 
     def __init__(self, phone: str) -> None:
         """Name its folder."""
@@ -136,9 +149,10 @@ class Hosted:
         start, kind = time.monotonic(), argv[0]
         if kind not in RESULTS or len(argv) < 2:
             raise MissingToolError(f"{kind} cannot be started: no such file or job", f"there are: {', '.join(RESULTS)}")
-        options = shlex.join(argv[3:] if kind == "inference" else argv[2:])
+        has_inputs = kind.startswith("inference")
+        options = shlex.join(argv[3:] if has_inputs else argv[2:])
         order = {"kind": kind, "model": argv[1], "device": self.phone, "options": options}
-        inputs = {"inputs": argv[2]} if kind == "inference" and len(argv) > 2 else {}
+        inputs = {"inputs": argv[2]} if has_inputs and len(argv) > 2 else {}
         job = self._ask({"act": "submit", **order, **inputs}).get("job")
         with files.new_file(self._store.work / RESULTS[kind]) as partial:
             wait = {"act": "collect", "kind": kind, "job": job, "target": str(partial), "timeout_s": timeout_s}
@@ -192,6 +206,36 @@ class Hosted:
             }
         except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             raise self._garbage() from error
+
+    def infer(self, path: Path, samples: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Have the service compute a graph, for all samples in one job.
+
+        Args:
+            path: of the graph; uploaded once.
+            samples: inputs by name, with an axis of samples in front.
+
+        Returns:
+            The outputs by the service's names, with the same axis in front.
+
+        Raises:
+            NotVerifiedError: the service could not do it, or its answer is none.
+        """
+        import numpy as np
+
+        with tempfile.TemporaryDirectory(prefix="viewfinder-hosted-") as work:
+            np.savez(Path(work) / "inputs.npz", **samples)  # type: ignore[arg-type]
+            try:
+                done = self.run(["inferences", self.push(path).path, str(Path(work) / "inputs.npz")], JOB_S)
+                said = done.errors
+            except DeviceError as error:  # too late, or garbage: nothing was verified
+                raise NotVerifiedError(error.message, error.hint, code=error.code) from error
+        try:
+            if not done.code:
+                with np.load(self._store.work / RESULTS["inferences"], allow_pickle=False) as stored:
+                    return {name: stored[name] for name in stored.files}
+        except (OSError, ValueError, BadZipFile):
+            said = "its answer cannot be read"
+        raise NotVerifiedError(f"{self.name} did not compute {path.name}: {said}", "see the job at the service")
 
     def lock(self, wait_s: float = 0.0) -> AbstractContextManager[None]:
         """Keep other programs of this computer from submitting to this phone."""

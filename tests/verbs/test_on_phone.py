@@ -8,6 +8,7 @@ from PIL import Image
 from tests.runtime.engines import blend
 
 from viewfinder import demo, devices, photos
+from viewfinder.devices import DeviceBusyError
 from viewfinder.devices.adb import payload
 from viewfinder.errors import Exit, NotVerifiedError, UsageError
 from viewfinder.measurement import Evidence
@@ -69,6 +70,16 @@ def test_hdrnet_is_right_on_two_phones(runner, phones, hdrnet):
         assert section.report.evidence is Evidence.MEASURED
         assert section.report.engine == f"litert@android:{phone.serial}"
         assert section.report.notes["phone"] == "Debian Userland 12"
+
+
+@pytest.mark.adb
+def test_two_programs_on_one_phone(runner, phone, hdrnet):
+    """A second one neither verifies nor profiles there: the first one's timings would show it."""
+    with devices.load(f"android:{phone.serial}").lock():
+        with pytest.raises(DeviceBusyError, match="is in use by the process"):
+            verify(VerifyRequest(str(hdrnet), target=target(phone), use_cache=False))
+        with pytest.raises(DeviceBusyError, match="is in use by the process"):
+            profile(ProfileRequest(str(hdrnet), target(phone), **QUICK))
 
 
 @pytest.mark.adb

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import weakref
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from viewfinder.artifact import Artifact
 from viewfinder.errors import UsageError
+from viewfinder.measurement import Evidence
 from viewfinder.runtime.verify import Setup
 from viewfinder.target import OLD_RUNTIME, Target
 
 if TYPE_CHECKING:
     from viewfinder.runtime.engines import Engine
+    from viewfinder.runtime.pipelines import PhotoRunner
 
 
 def setup_on(made: Artifact, target: Target, threads: int) -> Setup:
@@ -20,12 +25,39 @@ def setup_on(made: Artifact, target: Target, threads: int) -> Setup:
     Raises:
         UsageError: no such device, or one that runs no artifacts.
     """
-    from viewfinder.runtime import pipelines
+    from viewfinder.runtime import batched, pipelines
 
+    device = runner(target)
+    if hasattr(device, "infer"):
+        service = batched.Engine(device, made.format)
+        told = {} if service.probe() else device.facts()
+        return Setup(service.NAME, service, batched.open, threads, {"target": str(target), **told})
     device = launcher(target)
     engine = engine_on(device, made)
     facts = {} if device.problem() else device.facts()
-    return Setup(engine.NAME, engine, pipelines.open, threads, {"target": str(target), **facts})
+    opener = pipelines.open if device.evidence is Evidence.EMULATED else _Owner(device).open
+    return Setup(engine.NAME, engine, opener, threads, {"target": str(target), **facts})
+
+
+@dataclass(frozen=True)
+class _Owner:
+    """Keeps other programs off a device as long as a pipeline is open there: their timings would show it."""
+
+    device: Any
+
+    def open(self, made: Artifact, engine: Engine, threads: int) -> PhotoRunner:
+        """Do as `viewfinder.runtime.pipelines.open`.
+
+        Raises:
+            DeviceBusyError: somebody else has the device.
+        """
+        from viewfinder.runtime import pipelines
+
+        with ExitStack() as stack:
+            stack.enter_context(self.device.lock())
+            runner = pipelines.open(made, engine, threads)
+            weakref.finalize(runner, stack.pop_all().close)
+        return runner
 
 
 def launcher(target: Target) -> Any:

@@ -59,11 +59,21 @@ class Job:
         return {"execution_summary": "?"} if "garbage" in self._model else PROFILE
 
     def download_output_data(self, filename=None):
-        """Return the inputs, doubled."""
+        """Return what an ONNX file computes, sample by sample; of any other model the inputs, doubled."""
         import numpy as np
 
         with np.load(ROOT / f"{self.job_id}.npz") as stored:
-            return {name: [2 * stored[name]] for name in stored.files}
+            samples = {name: list(stored[name]) for name in stored.files}
+        if not self._model.endswith(".onnx"):
+            return {name: [2 * one for one in values] for name, values in samples.items()}
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(ROOT / self._model), providers=["CPUExecutionProvider"])
+        each = [session.run(None, dict(zip(samples, row, strict=True))) for row in zip(*samples.values(), strict=True)]
+        name = session.get_outputs()[0].name
+        if (ROOT / "wrong").exists():
+            return {name: [0.5 * one[0] for one in each]}
+        return {name: [one[0] for one in each[: 1 if (ROOT / "lazy").exists() else None]]}
 
     def download_target_model(self, filename):
         """Write what was compiled."""
@@ -100,7 +110,9 @@ class Client:
         if inputs is not None:
             import numpy as np
 
-            np.savez(ROOT / f"{job.job_id}.npz", **{key: values[0] for key, values in inputs.items()})
+            np.savez(ROOT / f"{job.job_id}.npz", **{key: np.stack(values) for key, values in inputs.items()})
+            with (ROOT / "samples").open("a") as log:
+                log.write(f"{len(next(iter(inputs.values())))}\n")
         (ROOT / "last").write_text(json.dumps([device.name, options]))
         return job
 

@@ -1,0 +1,78 @@
+"""`verify` on a hosted phone: whole jobs in place of single calls, against a fake of the service's client."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.verbs.test_profile import SIDE, write
+
+from viewfinder import artifact, golden
+from viewfinder.errors import Exit, UsageError
+from viewfinder.golden import Golden, GoldenPhoto
+from viewfinder.measurement import Evidence
+from viewfinder.runtime import pipelines
+from viewfinder.target import Target
+from viewfinder.verbs.verify import VerifyRequest, verify
+
+TARGET = Target.parse("onnx@hosted:Galaxy Test")
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Return an artifact of one convolution, with a golden photograph of several tiles that it computes rightly."""
+    made = artifact.load(write(tmp_path / "onnx-float"))
+    pixels = np.random.default_rng(1).integers(0, 256, (SIDE + 40, SIDE + 40, 3), np.uint8)
+    expected = pipelines.open(made, "onnx").enhance(pixels)
+    golden.write(tmp_path / "golden.npz", Golden("own", "", "", "", (GoldenPhoto("noise", pixels, expected, None),)))
+    return tmp_path
+
+
+def verified(build):
+    """Verify on the hosted phone; return the exit code and the report."""
+    result = verify(VerifyRequest(str(build), target=TARGET, use_cache=False))
+    (section,) = result.document.sections
+    return result.exit_code, section.report
+
+
+def test_the_same_artifact_on_a_hosted_phone(build, hub):
+    """All tiles of the photograph are one job, the model is uploaded once, the numbers are measured and say where."""
+    code, report = verified(build)
+    numbers = {one.metric: one.value for one in report.measurements}
+    assert code is Exit.PASS
+    assert numbers["psnr_vs_float_worst_db"] > 100
+    assert (report.evidence, report.engine) == (Evidence.MEASURED, "onnx@hosted:Galaxy Test")
+    assert report.notes["processor"] == "qualcomm-snapdragon-8gen3"
+    assert (hub / "samples").read_text() == "4\n"
+    verified(build)
+    assert (hub / "uploads").read_text() == "model.onnx\n"
+
+
+def test_a_phone_that_computes_something_else_fails(build, hub):
+    """Half of every value: exit 1."""
+    (hub / "wrong").touch()
+    assert verified(build)[0] is Exit.CHECK_FAILED
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("lazy", "[1, 1, 3, 256, 256], which should be [4, 1, 3, 256, 256]"), ("locked", "no API token is configured")],
+)
+def test_what_was_not_computed_is_never_a_pass(build, hub, word, said):
+    """Fewer samples than were sent, and no account: exit 3 with the reason."""
+    (hub / word).touch()
+    code, report = verified(build)
+    assert code is Exit.NOT_VERIFIED
+    assert said in report.measurements[0].reason
+
+
+def test_other_formats_are_refused(hub, tmp_path):
+    """Before anything is sent."""
+    write(tmp_path / "coreml-float", kind="coreml")
+    golden.write(
+        tmp_path / "golden.npz",
+        Golden(
+            "own", "", "", "", (GoldenPhoto("x", np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 3), np.float32), None),)
+        ),
+    )
+    with pytest.raises(UsageError, match="does not run coreml artifacts"):
+        verify(VerifyRequest(str(tmp_path), target=Target.parse("coreml@hosted:Galaxy Test")))
