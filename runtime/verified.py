@@ -18,6 +18,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from viewfinder import files
 from viewfinder.artifact import Artifact
 from viewfinder.measurement import Evidence
@@ -165,10 +168,13 @@ def _measure(artifact: Artifact, golden: Golden, order: Order, folder: Path) -> 
     drawn: dict[str, Mapping[str, Any]] = {}
     places = {photo.name: place for place, photo in enumerate(golden.photos)}
 
-    def watch(photo: GoldenPhoto, pair: Comparison) -> None:
+    def watch(photo: GoldenPhoto, pair: Comparison, truth: Comparison | None) -> None:
         """Draw one photograph."""
         stem = f"{artifact.folder.name}.{order.setup.engine_name}.{places[photo.name]:02d}-{panels.slug(photo.name)}"
-        drawn[photo.name] = panels.draw(pair, photo.pixels, folder, stem, side=order.side)
+        files = panels.draw(pair, photo.pixels, folder, stem, side=order.side)
+        if photo.burst is not None and truth is not None:
+            files["error"] = panels.draw_error(truth, folder / f"{stem}.error.png", side=order.side)
+        drawn[photo.name] = files
 
     facts = {"measured_at": now(), "measured_by": order.command, "measured_with": tools(), "measured_on": host()}
     setup = replace(order.setup, notes={**order.setup.notes, **facts})
@@ -181,27 +187,42 @@ def _measure(artifact: Artifact, golden: Golden, order: Order, folder: Path) -> 
 
 
 def photographs(golden: Golden, folder: Path, side: int) -> list[dict[str, Any]]:
-    """Draw input, PyTorch output and truth of every golden photograph into `folder`, for `Document.photographs`."""
+    """Draw input, PyTorch output and truth of every golden photograph into `folder`, for `Document.photographs`.
+
+    Of a burst, also the average of its frames, and the errors of reference frame, average and PyTorch output.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     return [_photograph(photo, place, folder, side) for place, photo in enumerate(golden.photos)]
 
 
 def _photograph(photo: GoldenPhoto, place: int, folder: Path, side: int) -> dict[str, Any]:
     """Draw one photograph."""
-    import numpy as np
-
     stem = f"photograph.{place:02d}-{panels.slug(photo.name)}"
     height, width = photo.pixels.shape[:2]
     source = photo.pixels.astype(np.float32) / np.float32(np.iinfo(photo.pixels.dtype).max)
-    kinds = {"input": source, "average": photo.average, "float": photo.expected, "truth": photo.truth}
+    given = {"input": source, "average": photo.average, "float": photo.expected, "truth": photo.truth}
+    kinds = {kind: np.asarray(one, np.float32) for kind, one in given.items() if one is not None}
     share = min(1.0, side / max(height, width))
     return {
         "name": photo.name,
         "size": [width, height],
         "shown": f"{share:.0%}" if share < 1 else "full size",
         "pictures": {
-            kind: panels.save_photo(np.asarray(picture, np.float32), folder / f"{stem}.{kind}.jpg", side=side)
+            kind: panels.save_photo(picture, folder / f"{stem}.{kind}.jpg", side=side)
             for kind, picture in kinds.items()
-            if picture is not None
         },
+        "errors": _errors(kinds, folder / stem, side) if photo.burst is not None else {},
+    }
+
+
+def _errors(kinds: dict[str, NDArray[np.float32]], stem: Path, side: int) -> dict[str, Any]:
+    """Draw what is wrong with reference frame, average and PyTorch output; nothing where the truth is not known."""
+    from viewfinder.runtime.metrics import Comparison
+
+    truth = kinds.pop("truth", None)
+    if truth is None:
+        return {}
+    return {
+        kind: panels.draw_error(Comparison(picture, truth), stem.with_name(f"{stem.name}.{kind}.error.png"), side=side)
+        for kind, picture in kinds.items()
     }

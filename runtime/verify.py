@@ -44,7 +44,7 @@ class Runner(Protocol):
 
 
 Opener = Callable[[Artifact, Any, int], Runner]
-Watcher = Callable[["GoldenPhoto", Comparison], None]
+Watcher = Callable[["GoldenPhoto", Comparison, Comparison | None], None]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ def check_pair(artifact: Artifact, golden: Golden) -> None:
 def verify(artifact: Artifact, golden: Golden, setup: Setup, watch: Watcher | None = None) -> Report:
     """Measure an artifact on every golden photograph; no limit is set yet (`limits.gated` does that).
 
-    `watch` is shown each photograph with the comparison of artifact (test) and PyTorch float (reference).
+    `watch` is shown each photograph with the comparison of artifact (test) and PyTorch float (reference), and with that
+    of artifact and truth where there is one.
 
     Returns:
         The report; with measurements that are ``not-run`` and the reason when the engine cannot run the artifact.
@@ -188,6 +189,7 @@ def _measure(runner: Runner, photo: GoldenPhoto, watch: Watcher | None) -> _Row:
         return _Row(photo.name, not_finite)
     pair = Comparison(output, photo.expected)
     values = {metric.called("float"): metric.aggregate(pair) for metric in METRICS.values()}
+    other = None
     if photo.truth is not None:
         truth = np.asarray(photo.truth, np.float32)
         other = Comparison(output, truth)
@@ -195,7 +197,7 @@ def _measure(runner: Runner, photo: GoldenPhoto, watch: Watcher | None) -> _Row:
         own = psnr_db(photo.expected, truth)
         values |= {OF_FLOAT: own, DROP: own - values[METRICS["psnr"].called("truth")]}
     if watch is not None:
-        watch(photo, pair)
+        watch(photo, pair, other)
     return _Row(photo.name, 0, values)
 
 

@@ -15,7 +15,7 @@ from viewfinder.measurement import Evidence, Measurement, Report, Verdict
 from viewfinder.runtime.metrics import METRICS
 from viewfinder.runtime.quantities import FINITE, quantities
 from viewfinder.runtime.report import charts, curve, kinds, partings, words
-from viewfinder.runtime.report.panels import MAGMA
+from viewfinder.runtime.report.panels import ERROR_SCALE, MAGMA
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -26,6 +26,8 @@ MAX_PHOTOGRAPHS = 6
 """Photographs shown with pictures: the worst ones; the numbers of all stand in the table."""
 ENLARGED = 860
 """Pixels that the longer side of a small picture is enlarged to at most, by a whole number: its pixels stay squares."""
+_OWN = ("input", "average", "float")
+"""Pictures of a photograph that are no artifact's, in the order of the page."""
 _TYPES = {".jpg": "image/jpeg", ".png": "image/png"}
 _HERE = Path(__file__).parent
 
@@ -52,6 +54,7 @@ def render(document: Document, pictures: Path) -> str:
         definitions=_definitions(document),
         evidences=_evidences(document),
         magma=", ".join(MAGMA),
+        error_scale=ERROR_SCALE,
         finite=_finite(document.sections),
     )  # fmt: skip
 
@@ -155,11 +158,13 @@ def _photograph(document: Document, photo: Mapping[str, Any], pictures: Path) ->
     name, own = photo["name"], photo["pictures"]
     frames = [("Input" if "average" not in own else "Reference frame", own.get("input"))]
     frames += [("Average", own.get("average")), ("PyTorch", own.get("float"))]
+    errors = [(label, photo.get("errors", {}).get(kind)) for (label, _), kind in zip(frames, _OWN, strict=True)]
     artifacts = []
     for section in document.sections:
         drawn = section.pictures.get(name)
         if drawn:
             frames.append((_short(section.report), drawn["artifact"]))
+            errors.append((_short(section.report), drawn.get("error")))
             artifacts.append(_drawn(section.report, name, drawn, pictures))
     frames.append(("Truth", own.get("truth")))
     stored = [(label, _embedded(pictures, file)) for label, file in frames if file]
@@ -167,6 +172,7 @@ def _photograph(document: Document, photo: Mapping[str, Any], pictures: Path) ->
         **photo,
         "kinds": kinds.of_sample(document, name),
         "frames": stored,
+        "errors": [(label, _embedded(pictures, one["file"]), f"{one['mean']:.3f}") for label, one in errors if one],
         "chosen": next((place for place, (label, _) in enumerate(stored, 1) if label == "PyTorch"), 1),
         "enlarged": max(1, ENLARGED // max(photo["size"])),
         "artifacts": artifacts,

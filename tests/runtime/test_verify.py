@@ -16,6 +16,7 @@ from viewfinder.errors import BadArtifactError, NotVerifiedError, UsageError
 from viewfinder.golden import GoldenPhoto
 from viewfinder.measurement import Evidence, Measurement, Report, Verdict
 from viewfinder.runtime.limits import gated, gates_for
+from viewfinder.runtime.metrics import Comparison
 from viewfinder.runtime.verify import Setup, verify
 from viewfinder.task import Limit
 
@@ -227,11 +228,18 @@ def test_sixteen_bit_photographs_are_scaled_by_their_own_maximum(golden: FakeGol
 
 
 def test_a_watcher_sees_every_photograph_with_its_comparison(golden: FakeGolden) -> None:
-    """The report draws from what verify measured, without running anything again."""
+    """The report draws from what verify measured, without running anything again; the truth's where there is one."""
     seen = []
     setup = Setup("fake", FakeEngine(), lambda artifact, engine, threads: FakeRunner())
-    verify(ARTIFACT, golden, setup, lambda photo, pair: seen.append((photo.name, pair.test.shape)))  # type: ignore[arg-type]
-    assert seen == [(photo.name, photo.pixels.shape) for photo in golden.photos]
+
+    def watch(photo: GoldenPhoto, pair: Comparison, truth: Comparison | None) -> None:
+        """Note what is shown."""
+        seen.append((photo.name, pair.test.shape, None if truth is None else truth.reference.shape))
+
+    first, second = golden.photos
+    shape = first.pixels.shape
+    verify(ARTIFACT, replace(golden, photos=(first, replace(second, truth=None))), setup, watch)  # type: ignore[arg-type]
+    assert seen == [(first.name, shape, shape), (second.name, second.pixels.shape, None)]
 
 
 def test_each_stratum_has_its_own_mean() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from tests.verbs import burst_build
 
 from viewfinder.errors import Exit
@@ -18,6 +20,7 @@ from viewfinder.verbs.gate import GateRequest, gate
 from viewfinder.verbs.overflow import OverflowRequest, overflow
 from viewfinder.verbs.probe import ProbeRequest, probe
 from viewfinder.verbs.profile import ProfileRequest, profile
+from viewfinder.verbs.verify import VerifyRequest, verify
 
 POLICY = """version: 1
 baseline: baseline.json
@@ -38,6 +41,26 @@ gates:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Float, an artifact that errs by 5 %, golden bursts."""
     return burst_build.build(tmp_path_factory.mktemp("burst") / "export")
+
+
+def test_the_report_shows_what_is_left_of_the_error(built: Path, tmp_path: Path) -> None:
+    """At both gains: error maps against the truth of reference frame, average, PyTorch and artifact, on one scale."""
+    request = VerifyRequest(str(built / "onnx-float"), output=tmp_path)
+    document = verify(request).document
+    found = {
+        photo["name"]: {**photo["errors"], "artifact": document.sections[0].pictures[photo["name"]]["error"]}
+        for photo in document.photographs
+    }
+    kinds = document.sections[0].report.notes["strata"]
+    assert {kind for name in found for kind in kinds[name] if kind.startswith("gain")} == {"gain=1", "gain=4"}
+    for errors in found.values():
+        assert set(errors) == {"input", "average", "float", "artifact"}
+        levels = {
+            kind: np.asarray(Image.open(tmp_path / "pictures" / one["file"])).mean() for kind, one in errors.items()
+        }
+        assert levels["input"] > 1.5 * levels["artifact"]
+        assert errors["artifact"]["mean"] == pytest.approx(errors["float"]["mean"], abs=1e-3)
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count('class="errors"') == len(found)
 
 
 def test_charts_pass_through_as_bursts(built: Path) -> None:

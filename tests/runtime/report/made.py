@@ -19,8 +19,8 @@ NAME = "cup <b>&"
 """Name of the photograph: a file may be called so."""
 
 
-def document(folder: Path) -> Document:
-    """Draw the pictures into ``folder/pictures`` and return the report."""
+def document(folder: Path, *, errors: bool = False) -> Document:
+    """Draw the pictures into ``folder/pictures`` and return the report; with `errors`, as of a burst with a truth."""
     pictures = folder / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
     pixels = np.asarray(data.coffee()[:240, :400])
@@ -35,6 +35,11 @@ def document(folder: Path) -> Document:
     shared = {"input": expected, "float": expected}
     files = {kind: panels.save_photo(one, pictures / f"own.{kind}.jpg", side=320) for kind, one in shared.items()}
     photo = {"name": NAME, "size": [400, 240], "shown": "80%", "pictures": files}
+    if errors:
+        photo["errors"] = {
+            kind: panels.draw_error(Comparison(one, expected), pictures / f"own.{kind}.error.png", side=320)
+            for kind, one in {"input": spoiled, "float": expected}.items()
+        }
     return Document(
         command="viewfinder build hdrnet",
         created="2026-01-02 03:04:05 UTC",

@@ -47,7 +47,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write the report."""
     folder = tmp_path_factory.mktemp("browser")
     path = folder / "report.html"
-    path.write_text(render(document(folder), folder / "pictures"), encoding="utf-8")
+    path.write_text(render(document(folder, errors=True), folder / "pictures"), encoding="utf-8")
     return path
 
 

@@ -162,3 +162,14 @@ def test_strata_stand_beside_the_photographs(tmp_path: Path) -> None:
     section = replace(section, report=replace(section.report, measurements=numbers, notes=notes))
     text = re.sub(r"\s+", " ", Page(render(replace(made, sections=(section,)), tmp_path / "pictures")).text)
     assert "exposure dark, mean of 1 12.3 dB" in text
+
+
+def test_errors_against_the_truth_stand_beside_each_other(tmp_path: Path) -> None:
+    """The maps of a burst's reference frame and of PyTorch are on the page with their means; without them, nothing."""
+    page = render(document(tmp_path, errors=True), tmp_path / "pictures")
+    group = page.partition('<div class="errors"')[2].partition("</div>")[0]
+    assert group.count("data:image/png") == 2
+    told = re.findall(r"<figcaption[^>]*>([^<]*) <span[^>]*>([0-9.]+)<", group)
+    assert [label for label, _ in told] == ["Input", "PyTorch"]
+    assert float(told[0][1]) > float(told[1][1]) == 0
+    assert 'class="errors"' not in render(document(tmp_path), tmp_path / "pictures")

@@ -81,6 +81,18 @@ def test_drawn_files_show_what_the_captions_say(photo: np.ndarray, tmp_path: Pat
     assert place["x"] <= 90 <= place["x"] + 128
 
 
+def test_errors_against_the_truth_share_one_scale(photo: np.ndarray, tmp_path: Path) -> None:
+    """Twice the error is brighter on the same scale, whatever is largest in the picture; the mean stands beside it."""
+    truth = photo.astype(np.float32) / np.float32(255)
+    drawn = [
+        panels.draw_error(Comparison(np.clip(truth + step, 0, 1), truth), tmp_path / f"{step}.png", side=200)
+        for step in (np.float32(0.02), np.float32(0.2))
+    ]
+    levels = [np.asarray(Image.open(tmp_path / one["file"])).mean() for one in drawn]
+    assert levels[1] > 3 * levels[0]
+    assert drawn[0]["mean"] / panels.ERROR_SCALE * 255 == pytest.approx(levels[0], abs=2)
+
+
 def test_one_pixel_and_larger_outputs_are_drawn(photo: np.ndarray, tmp_path: Path) -> None:
     """A 1x1 picture, and the output of a network that doubles the size, get every file."""
     for name, pixels, scale in (("dot", photo[:1, :1], 1), ("twice", photo[:40, :60], 2)):
