@@ -3,7 +3,8 @@
 A lock file lists every package with its version and the hash of its wheel. Its head says what it covers; the line
 ``# import: MODULE`` names what has to be importable afterwards, ``# size:`` and ``# licence:`` say what to know before.
 An environment counts as installed once a record of its lock file lies in it, which is written last: a killed
-installation is never taken for a finished one, and the next one continues where it stopped.
+installation is never taken for a finished one, and the next one continues where it stopped. A lock file whose head
+says ``# debian: SUITES`` lists Debian packages instead (`_debian`); its line ``# file:`` names what has to be there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from viewfinder import files
+from viewfinder.devices.toolchains import _debian
 from viewfinder.errors import MissingToolError, UsageError
 
 Progress = Callable[[str], None]
@@ -74,6 +76,11 @@ def python(name: str) -> Path | None:
     return _python_of(folder(name)) if installed(name) else None
 
 
+def root(name: str) -> Path | None:
+    """Return the folder into which an installed toolchain of Debian packages was unpacked, else None."""
+    return folder(name) / _debian.ROOT if installed(name) else None
+
+
 def installed(name: str) -> bool:
     """Tell whether the environment is complete and was made from today's lock file."""
     lock = files.sha256(lock_file(name))
@@ -81,13 +88,21 @@ def installed(name: str) -> bool:
         record = json.loads((folder(name) / _RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(record, dict) and record.get("lock_sha256") == lock and _python_of(folder(name)).exists()
+    return isinstance(record, dict) and record.get("lock_sha256") == lock and _proof(name).exists()
+
+
+def _proof(name: str) -> Path:
+    """Return what an installed toolchain has: a file of its packages, or its interpreter."""
+    file = _debian.head(lock_file(name).read_text(encoding="utf-8"), "file")
+    return folder(name) / _debian.ROOT / file if file else _python_of(folder(name))
 
 
 def probe(name: str) -> str | None:
     """Return None when the toolchain works, else the reason in words. Starts its interpreter."""
     if not installed(name):
         return f"it is not installed; {remedy(name)}"
+    if root(name) in _proof(name).parents:
+        return None
     finished = _run([str(_python_of(folder(name))), "-I", "-c", f"import {_module(name)}"])
     return None if finished.returncode == 0 else f"{_module(name)} cannot be imported: {_last(finished.stderr)}"
 
@@ -107,9 +122,23 @@ def install(name: str, progress: Progress) -> None:
     if installed(name):
         progress(f"{name} is already installed in {target}")
         return
-    interpreter = _base_python(name)
-    for key, text in about(name).items():
-        progress(f"{key}: {text}")
+    _require_platform(name)
+    text = lock.read_text(encoding="utf-8")
+    interpreter = "" if _debian.head(text, "debian") else _base_python(name)
+    for key, said in about(name).items():
+        progress(f"{key}: {said}")
+    if not interpreter:
+        _debian.install(text, target, progress)
+    else:
+        _with_pip(name, interpreter, progress)
+    record = {"lock_sha256": files.sha256(lock), "python": interpreter}
+    files.write_text(target / _RECORD, json.dumps(record, indent=2) + "\n")
+    progress(f"{name} is installed in {target}")
+
+
+def _with_pip(name: str, interpreter: str, progress: Progress) -> None:
+    """Make an environment, and install the packages of a lock file into it."""
+    lock, target = lock_file(name), folder(name)
     with files.explained(target):
         _make_environment(interpreter, target, progress)
         (target / _RECORD).unlink(missing_ok=True)
@@ -128,9 +157,6 @@ def install(name: str, progress: Progress) -> None:
     checked = _run([str(_python_of(target)), "-I", "-c", f"import {_module(name)}"])
     if checked.returncode != 0:
         raise _failed(name, f"{_module(name)} cannot be imported: {_last(checked.stderr)}")
-    record = {"lock_sha256": files.sha256(lock), "python": str(interpreter)}
-    files.write_text(target / _RECORD, json.dumps(record, indent=2) + "\n")
-    progress(f"{name} is installed in {target}")
 
 
 def remove(name: str) -> None:
@@ -152,14 +178,18 @@ def _module(name: str) -> str:
     return next(line.partition(":")[2].strip() for line in lines if line.startswith("# import:"))
 
 
-def _base_python(name: str) -> str:
-    """Find an interpreter of the version that the lock files are made for."""
+def _require_platform(name: str) -> None:
+    """Refuse systems that the lock files do not cover."""
     system = (platform.system(), platform.machine())
     if system != _PLATFORM:
         raise MissingToolError(
             f"the toolchain {name} is locked for {' '.join(_PLATFORM)}, this is {' '.join(system)}",
             "use it on such a machine or in such a container",
         )
+
+
+def _base_python(name: str) -> str:
+    """Find an interpreter of the version that the lock files are made for."""
     if "{}.{}".format(*sys.version_info) == _PYTHON_VERSION:
         return sys.executable
     found = shutil.which(f"python{_PYTHON_VERSION}")

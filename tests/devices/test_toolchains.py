@@ -73,8 +73,10 @@ def test_qualcomms_licence_is_named():
 
 
 def test_names_are_the_lock_files():
-    """Three toolchains so far; another name is refused."""
-    assert toolchains.names() == ["qai-hub", "qnn", "tensorflow", "tflite-runtime", "vela", "ziglang"]
+    """Every lock file is a toolchain, in order; another name is refused."""
+    names = toolchains.names()
+    assert names == sorted(names)
+    assert set(names) >= {"lavapipe", "qai-hub", "qnn", "tensorflow", "tflite-runtime", "vela", "ziglang"}
     for act in (
         toolchains.lock_file,
         toolchains.remove,
