@@ -64,7 +64,8 @@ def _times(old: Report, new: Report) -> tuple[Word, str]:
     """Judge the warm medians."""
     if any(one.metric.endswith(_SUSTAINED) for report in (old, new) for one in report.measurements):
         return Word.INCOMPARABLE, "a sustained run has no A/A runs: its noise is not known"
-    different = _different(old.notes, new.notes, _SAME_TIMES)
+    own = ("runtime",) if old.engine == new.engine else ()  # two engines may be compared, two versions of one are not
+    different = _different(old.notes, new.notes, (*_SAME_TIMES, *own))
     states = [dict(report.notes.get(when) or {}) for report in (old, new) for when in ("before", "after")]
     for state in states[1:]:
         different = different or _different(states[0], state, _SAME_STATE)

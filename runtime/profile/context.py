@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 _CPUS = Path("/sys/devices/system/cpu")
 _THERMAL = Path("/sys/class/thermal")
 _CPUINFO = Path("/proc/cpuinfo")
+_NAME = re.compile(r"'?([A-Za-z0-9._-]+)")
 PROTOCOL = 2
 """Version of how timings are taken; numbers of different versions are not compared."""
 
@@ -26,6 +29,15 @@ def context(cores: list[int]) -> dict[str, Any]:
         "temperature_mc": {zone.name: _number(zone / "temp") for zone in sorted(_THERMAL.glob("thermal_zone*"))},
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }
+
+
+def runtime(requirement: str) -> str:
+    """Return the installed package of an engine with its version, as ``onnxruntime==1.31.1``; "" for a toolchain's."""
+    name = _NAME.match(requirement)
+    try:
+        return f"{name[1]}=={version(name[1])}" if name else ""
+    except PackageNotFoundError:
+        return ""
 
 
 def pinned(threads: int) -> list[int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -31,6 +33,29 @@ def test_devices_are_listed(capfd, command):
     by_name = {one["name"]: one for one in found["result"]}
     assert by_name["host"]["usable"] is True
     assert by_name["arm64:cortex-a76"]["usable"] is False
+
+
+STARTED = """
+import os, pathlib, sys, time
+from viewfinder.cli import main
+code = main(["devices"])
+process = pathlib.Path("/proc/self")
+began = int((process / "stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+waited = sum(int((task / "schedstat").read_text().split()[1]) for task in (process / "task").iterdir()) / 1e9
+print(code, time.clock_gettime(time.CLOCK_BOOTTIME) - began - waited, file=sys.stderr)
+"""
+"""Prints how long this process has lived, less the time in which other programs had its core."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who waits")
+def test_the_list_takes_less_than_a_second(tmp_path, monkeypatch):
+    """As a program of its own, from its start to its end, with nothing attached; waiting for an answer would count."""
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "1")
+    done = subprocess.run([sys.executable, "-c", STARTED], capture_output=True, text=True, check=True, cwd=tmp_path)
+    code, seconds = done.stderr.split()[-2:]
+    assert code == "0"
+    assert "android:SERIAL" in done.stdout
+    assert 0.05 < float(seconds) < 1
 
 
 def test_what_is_missing_stands_beside_the_command_that_mends_it(capfd, monkeypatch):

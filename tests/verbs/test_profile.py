@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,7 @@ def test_time_is_measured_here(build, tmp_path):
     report = documents.read(result.report).sections[0].report
     assert report.evidence is Evidence.MEASURED
     assert report.notes["before"]["protocol"] == 2
+    assert report.notes["runtime"] == f"onnxruntime=={version('onnxruntime')}"
     assert set(report.notes["before"]) == set(report.notes["after"])
     assert len(report.measurements[0].per_sample) == QUICK["processes"] * QUICK["runs"]
     assert (tmp_path / "out" / "report.html").is_file()

@@ -132,10 +132,10 @@ def timed_in_turn(made: Sequence[Artifact], job: Job, say: Progress) -> list[Pro
     return [
         (
             subject.place.engine,
-            dict(notes),
+            {**notes, "runtime": context.runtime(engine.PACKAGE)},
             [one for graph in subject.made.graphs for one in latency.measurements(graph.name, found[graph.name], how)],
         )
-        for subject, found in zip(subjects, results, strict=True)
+        for subject, found, (engine, _) in zip(subjects, results, engines, strict=True)
     ]
 
 

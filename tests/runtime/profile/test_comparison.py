@@ -48,7 +48,7 @@ def test_counts_are_compared_to_half_a_percent(after, word):
     assert comparison.compare("k", counted(), counted(after)).word is word
 
 
-@pytest.mark.parametrize("key", ["device", "emulator", "wheels", "plugin_sha256"])
+@pytest.mark.parametrize("key", ["device", "target", "emulator", "processor", "wheels", "plugin_sha256"])
 def test_counts_of_other_boards_or_runtimes(key):
     """What differs is named."""
     answer = comparison.compare("k", counted(), counted(**{key: "other"}))
@@ -91,6 +91,53 @@ def test_what_may_not_be_compared_gets_no_ratio(other, why):
         assert answer.word is Word.INCOMPARABLE
         assert "%" not in answer.why or "differ by" in answer.why or "waiting for a core" in answer.why
     assert why in comparison.compare("k", timed(), other).why
+
+
+@pytest.mark.parametrize("key", ["device", "target", "threads", "processor", "system", "wheels", "governor", "runtime"])
+def test_timings_of_other_places(key):
+    """Another phone or board, runtime or number of threads is named, whatever the times are."""
+    before = timed()
+    after = replace(before, notes={**before.notes, key: "other"})
+    answer = comparison.compare("k", before, after)
+    assert answer.word is Word.INCOMPARABLE
+    assert f"{key} differs: " in answer.why
+
+
+def test_two_engines_may_be_compared():
+    """Their versions are no likeness that is missing: what is asked is which of the two is faster."""
+    before = replace(timed(), notes={**timed().notes, "runtime": "onnxruntime==1"})
+    after = replace(timed(2.0), engine="litert", notes={**timed().notes, "runtime": "ai-edge-litert==2"})
+    assert comparison.compare("k", before, after).word is Word.WORSE
+
+
+@pytest.mark.parametrize("key", ["protocol", "processor", "system", "cores", "governor"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_timings_in_another_state(key, when):
+    """Before or after, of the first or of the second profile: a computer that changed is not the same."""
+    before = timed()
+    after = replace(before, notes={**before.notes, when: {**before.notes[when], key: "other"}})
+    for pair in ((before, after), (after, before)):
+        assert f"{key} differs: " in comparison.compare("k", *pair).why
+        assert comparison.compare("k", *pair).word is Word.INCOMPARABLE
+
+
+def test_a_throttled_phone():
+    """What Android said about the run is the reason."""
+    before = timed()
+    after = replace(before, notes={**before.notes, "throttled": "its thermal status was 'severe' after the run"})
+    answer = comparison.compare("k", before, after)
+    assert answer.word is Word.INCOMPARABLE
+    assert "the phone was throttled: its thermal status was 'severe'" in answer.why
+
+
+@pytest.mark.parametrize("made", [timed, counted])
+def test_other_graphs(made):
+    """The same artifact cut in another way: no sum says anything."""
+    before = made()
+    renamed = [replace(one, metric=one.metric.replace("strip", "model")) for one in before.measurements]
+    answer = comparison.compare("k", before, replace(before, measurements=tuple(renamed)))
+    assert answer.word is Word.INCOMPARABLE
+    assert "other graphs" in answer.why
 
 
 def test_what_the_kernel_tells_counts_more_than_a_load_average():
