@@ -13,10 +13,7 @@ from viewfinder.bursts import Burst
 from viewfinder.bursts.frames import Frames
 from viewfinder.errors import BadImageError, UsageError
 from viewfinder.export import exporter, weights
-from viewfinder.task import Task
-
-BURST = "burst"
-"""The pipeline of networks whose input is a burst."""
+from viewfinder.task import BURST, Task
 
 
 class Reference:

@@ -11,8 +11,7 @@ from viewfinder.artifact import Artifact
 from viewfinder.bursts import made
 from viewfinder.bursts.contract import KEY, Contract
 from viewfinder.errors import BadArtifactError
-
-BURST = "burst"
+from viewfinder.task import BURST
 
 
 def takes_bursts(artifact: Artifact) -> bool:

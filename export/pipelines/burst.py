@@ -215,12 +215,12 @@ def _given(task: Task, plane: preparation.Plane, noise: NoiseLevel) -> dict[str,
 
 
 def _whole(task: Task, network: Any, given: dict[str, NDArray[np.float32]], halo: int) -> NDArray[np.float32]:
-    """Run one plane ``[H, W]`` in large tiles."""
+    """Run one plane ``[H, W]`` in large tiles: whole strides of the network, or of the artifact's cores."""
     height, width = given["frames"].shape[1:]
-    core = [side - 2 * halo for side in _tile(task)]
+    units = (_measured[network][1],) * 2 if network in _measured else [side - 2 * halo for side in _tile(task)]
     sides = [
-        part * min(-(-size // part), max(1, _REFERENCE_SIDE // part))
-        for part, size in zip(core, (height, width), strict=True)
+        unit * min(-(-size // unit), max(1, _REFERENCE_SIDE // unit))
+        for unit, size in zip(units, (height, width), strict=True)
     ]
     result = np.empty((height, width), np.float32)
     for top in range(0, height, sides[0]):

@@ -57,6 +57,10 @@ class Limit:
     maximum: float | None = None
 
 
+BURST = "burst"
+"""The pipeline of networks that merge bursts, in place of taking photographs."""
+
+
 @dataclass(frozen=True)
 class Task:
     """A network and what it owes.

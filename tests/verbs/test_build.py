@@ -14,12 +14,14 @@ from tests.verbs import made
 
 from viewfinder import files, jobs
 from viewfinder.errors import Exit, MissingToolError, UsageError
+from viewfinder.export import exporter
 from viewfinder.jobs import Ended, Job
 from viewfinder.runtime.verify import Setup
 from viewfinder.verbs import build as verb
 from viewfinder.verbs import building
 from viewfinder.verbs import verify as verifying
 from viewfinder.verbs.build import BuildRequest, build
+from viewfinder.verbs.export import ExportOptions
 
 MODEL = """
 from viewfinder.task import Limit, Task, TensorSpec
@@ -37,9 +39,11 @@ class World:
         self.engine = made.Engine()
         self.errors: dict[str, float] = {}
         self.refused: dict[str, Exception] = {}
+        self.forms: list[str] = []
 
     def export(self, options: Any) -> None:
         """Write the artifact, in place of the exporter's process."""
+        self.forms.append(options.form)
         for kind in options.formats:
             name = f"{kind}-{options.precision}"
             if name in self.refused:
@@ -112,6 +116,19 @@ def test_a_build_has_fixed_names_and_passes(world: World, request_for: Callable[
         "verify onnx-float", "verify tflite-float",
     ]  # fmt: skip
     assert "Adds a tenth" in result.report.read_text(encoding="utf-8")
+
+
+def test_the_form_reaches_every_export(world: World, request_for: Callable[..., BuildRequest]) -> None:
+    """`build --form split` makes what `export --form split` makes, and looks for that in the cache."""
+    build(request_for(form="split"))
+    assert world.forms == ["split", "split"]
+    options = [ExportOptions("kpn-lite", formats=("onnx",), form=form) for form in ("auto", "split")]
+    looked: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporter, "is_cached", lambda _task, request: looked.append(request.form))
+        for one in options:
+            building.is_cached(one)
+    assert looked == ["auto", "split"]
 
 
 def test_the_manifest_vouches_for_every_file(world: World, request_for: Callable[..., BuildRequest]) -> None:

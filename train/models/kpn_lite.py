@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from viewfinder.task import Task
 from viewfinder.train.models import _kpn
 
 
@@ -15,18 +14,5 @@ def build() -> Any:
     return KPNLite()
 
 
-TASK = Task(
-    name="kpn-lite",
-    title="A burst denoiser for two cores: kernels, blurs and a residual on a Wiener merge",
-    build=build,
-    inputs=(_kpn.FRAMES_SPEC, _kpn.MERGED_SPEC, _kpn.NOISE_SPEC),
-    outputs=_kpn.OUTPUTS,
-    pipeline="burst",
-    samples="bursts",
-    pipeline_options={"align": True},
-    trainer="burst",
-    paper=_kpn.PAPER,
-    weights=_kpn.shipped_weights("kpn-lite"),
-    licence=_kpn.LICENCE,
-    parameter_count=344_717,
-)
+TITLE = "A burst denoiser for two cores: kernels, blurs and a residual on a Wiener merge"
+TASK = _kpn.task("kpn-lite", TITLE, build, 344_717, _kpn.LITE_INPUTS)

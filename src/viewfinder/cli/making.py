@@ -39,11 +39,17 @@ Jobs = Annotated[
 ]
 
 
+Form = Annotated[
+    str, typer.Option("--form", metavar="NAME", help="Form of slicing: auto, cell or tent; of bursts: whole, split.")
+]
+
+
 def build(
     model: Model,
     weights: Weights = None,
     formats: Formats = None,
     precisions: Precisions = None,
+    form: Form = "auto",
     output: BuildFolder = None,
     photos: Photos = None,
     threads: Threads = 1,
@@ -59,6 +65,7 @@ def build(
         weights=weights,
         formats=tuple(formats or verbs.FORMATS),
         precisions=tuple(precisions or verbs.PRECISIONS),
+        form=form,
         output=output,
         photos=tuple(photos or ()),
         threads=threads,
@@ -79,9 +86,6 @@ ExportFolder = Annotated[
     ),
 ]
 Layout = Annotated[str, typer.Option("--layout", metavar="NAME", help="nchw, or nhwc for pictures channel-last.")]
-Form = Annotated[
-    str, typer.Option("--form", metavar="NAME", help="Form of slicing: auto, cell or tent; of bursts: whole, split.")
-]
 Width = Annotated[
     int | None, typer.Option("--width", metavar="PIXELS", min=16, help="Native width of the strip model.")
 ]

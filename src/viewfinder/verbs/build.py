@@ -124,7 +124,9 @@ def _artifact_names(request: BuildRequest) -> dict[str, tuple[str, str]]:
 
 def _options(request: BuildRequest, folder: Path, **changes: Any) -> ExportOptions:
     """Make the options of one export."""
-    shared = {"weights": request.weights, "photos": request.photos, "use_cache": request.use_cache}
+    shared = {
+        "weights": request.weights, "form": request.form, "photos": request.photos, "use_cache": request.use_cache,
+    }  # fmt: skip
     return ExportOptions(request.model, output=folder / EXPORT, **shared | changes)
 
 

@@ -27,6 +27,7 @@ class BuildRequest:
     Attributes:
         model: a shipped name or ``path/to/file.py:TASK``.
         precisions: each in every format that has it.
+        form: of the graphs, as in `ExportOptions`; "auto" takes what is best.
         output: the build's folder; None takes ``build/MODEL``. An earlier build in it is replaced.
         photos: photographs to verify on; empty takes those of the package.
         min_psnr: as in `verify.VerifyRequest`.
@@ -38,6 +39,7 @@ class BuildRequest:
     weights: str | None = None
     formats: tuple[str, ...] = FORMATS
     precisions: tuple[str, ...] = PRECISIONS
+    form: str = "auto"
     output: Path | None = None
     photos: tuple[Path, ...] = ()
     threads: int = 1
@@ -67,7 +69,7 @@ def is_cached(options: ExportOptions) -> bool:
     from viewfinder.export import exporter
     from viewfinder.export.request import ExportRequest
 
-    request = ExportRequest(options.formats[0], options.precision, options.weights)
+    request = ExportRequest(options.formats[0], options.precision, options.weights, form=options.form)
     return exporter.is_cached(models.load(options.model), request)
 
 

@@ -15,9 +15,7 @@ from viewfinder.quantize import burst_calibration, calibration
 from viewfinder.quantize.burst_calibration import BurstSample
 from viewfinder.quantize.calibration import Sample
 from viewfinder.recipe import CalibrationSet
-
-BURST = "burst"
-"""The pipeline whose networks take several frames."""
+from viewfinder.task import BURST
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from viewfinder.bursts.frames import Frames
 from viewfinder.bursts.reading import ARCHIVE, Known
 from viewfinder.errors import CheckFailedError, UsageError
 from viewfinder.photos import SUFFIXES, Photo
+from viewfinder.task import BURST
 from viewfinder.verbs.targets import Existing, Job, settled
 
 if TYPE_CHECKING:
     from viewfinder.verbs.run import Done, RunRequest
 
-PIPELINE = "burst"
 SUFFIX = ".png"
 """Of results in a folder: 16 bits, lossless."""
 _BAND_ROWS = 256
@@ -38,8 +38,8 @@ def takes_bursts(model: str) -> bool:
         if model not in models.names() and manifest.is_file():
             import json
 
-            return bool(json.loads(manifest.read_text(encoding="utf-8"))["pipeline"] == PIPELINE)
-        return models.load(model).pipeline == PIPELINE
+            return bool(json.loads(manifest.read_text(encoding="utf-8"))["pipeline"] == BURST)
+        return models.load(model).pipeline == BURST
     except (UsageError, OSError, ValueError, KeyError, TypeError):  # told where it is loaded
         return False
 

@@ -14,6 +14,7 @@ from viewfinder.artifact import MANIFEST, Artifact
 from viewfinder.errors import MissingToolError, UsageError
 from viewfinder.measurement import Evidence
 from viewfinder.photos import Array, Pixels
+from viewfinder.task import BURST
 
 if TYPE_CHECKING:
     from viewfinder.runtime.engines import Engine
@@ -167,7 +168,7 @@ def _torch(model: str, options: Options) -> Ready:
         reference = reference_module.Reference(task, options.weights)
     except ImportError as error:
         raise _missing(model, error) from error
-    if task.pipeline == reference_module.BURST:
+    if task.pipeline == BURST:
         return Ready(reference, TORCH, str(Evidence.MEASURED))
     rows = _ReferenceRows(reference.enhance, int(task.pipeline_options.get("scale", 1)))
     return Ready(pipelines.PhotoRunner(rows), TORCH, str(Evidence.MEASURED))
