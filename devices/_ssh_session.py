@@ -32,6 +32,8 @@ REMEDY = "python -m pip install 'viewfinder[devices]'"
 HASHER, LIMITER = ("sha256sum", "--"), ("timeout", "-k", "2")
 """What Linux has for hashing a file and for ending a program."""
 _CONNECT_S = 20.0
+_PARTIAL = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{32}")
+_OLD_S = 3600
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ class Content:
 
 async def push(connection: asyncssh.SSHClientConnection, what: Content, hasher: Sequence[str] = HASHER) -> Pushed:
     """Send into a folder of another name, which gets its own when all is there; `hasher` prints a file's SHA-256."""
+    import asyncssh
+
     async with connection.start_sftp_client() as sftp:
         home = await _text(sftp.realpath("."))
         place = f"{home}/{FOLDER}/pushed/{what.sha256}"
@@ -119,10 +123,25 @@ async def push(connection: asyncssh.SSHClientConnection, what: Content, hasher: 
             return Pushed(target, what.sha256, 0)
         partial = f"{place}.{uuid.uuid4().hex}"
         await sftp.makedirs(partial, exist_ok=True)
-        await sftp.put(str(what.source), f"{partial}/{what.source.name}", recurse=what.is_folder, follow_symlinks=True)
+        await _remove_old(connection, sftp, partial)
+        inside_it = f"{partial}/{what.source.name}"
+        try:
+            await sftp.put(str(what.source), inside_it, recurse=what.is_folder, follow_symlinks=True)
+        except asyncssh.SFTPFailure:  # a full disk, say: what was written goes, so that smaller things still fit
+            await _quiet(connection, ["rm", "-rf", partial])
+            raise
         await _quiet(connection, ["rm", "-rf", place])
         await sftp.posix_rename(partial, place)
         return Pushed(target, what.sha256, what.size_bytes)
+
+
+async def _remove_old(connection: asyncssh.SSHClientConnection, sftp: asyncssh.SFTPClient, partial: str) -> None:
+    """Remove what transfers left that were cut an hour ago or longer, by the board's own clock."""
+    parent, now = partial.rpartition("/")[0], (await sftp.stat(partial)).mtime or 0
+    for entry in await sftp.readdir(parent):
+        name = str(entry.filename)
+        if _PARTIAL.fullmatch(name) and entry.attrs.mtime is not None and now - entry.attrs.mtime > _OLD_S:
+            await _quiet(connection, ["rm", "-rf", f"{parent}/{name}"])
 
 
 async def _is_whole(

@@ -12,13 +12,13 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from viewfinder import files
-from viewfinder.devices import DeviceError, DeviceInfo, DeviceLostError, Finished, Found, Launch, Pushed
+from viewfinder.devices import DeviceError, DeviceInfo, DeviceLostError, Finished, Found, Launch, Pushed, _board_state
 from viewfinder.devices import _ssh_session as session
 from viewfinder.devices._folder import inside, locked
 from viewfinder.errors import MissingToolError, UsageError, ViewfinderError
@@ -93,6 +93,21 @@ class Board:
         script = "cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor 2>/dev/null || echo unknown"
         governor = self.run(["sh", "-c", script], 30.0).output.strip()
         return {"processor": info.cpu, "system": info.system, "wheels": wheels, "governor": governor}
+
+    @contextmanager
+    def watched(self) -> Iterator[dict[str, Any]]:
+        """Yield a dictionary that gets the board's state before and after the block (`_board_state.parsed`).
+
+        ``throttled`` in it says why the run does not show what the board can do, or is "".
+        """
+        notes: dict[str, Any] = {"before": self._state()}
+        yield notes
+        notes["after"] = self._state()
+        notes["throttled"] = _board_state.throttled(notes["before"], notes["after"])
+
+    def _state(self) -> dict[str, Any]:
+        """Ask the board for its state."""
+        return _board_state.parsed(self.run(["sh", "-c", _board_state.ASK], 30.0).output)
 
     def place(self, path: Path) -> str:
         """Push a file and return its name there."""

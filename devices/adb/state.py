@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from viewfinder.devices import _clocks
 from viewfinder.devices.adb import shell
 from viewfinder.devices.adb.server import shown
 from viewfinder.errors import ViewfinderError
@@ -29,11 +30,9 @@ _PROPERTIES = {
     "abis": "ro.product.cpu.abilist",
     "booted": "sys.boot_completed",
 }
-_CPU = "/sys/devices/system/cpu/cpu"
 _ASK = (
     "echo @thermal; dumpsys thermalservice 2>/dev/null; echo @battery; dumpsys battery 2>/dev/null; echo @cpus; "
-    f"for c in {_CPU}[0-9] {_CPU}[0-9][0-9]; do for f in scaling_cur_freq scaling_max_freq scaling_governor; do "
-    'test -r $c/cpufreq/$f && echo "${c##*cpu} $f $(cat $c/cpufreq/$f)"; done; done'
+    f"{_clocks.ASK}"
 )
 _FIXED = "cmd power set-fixed-performance-mode-enabled"
 
@@ -74,7 +73,7 @@ def parsed(text: str) -> dict[str, Any]:
         "battery_c": None if tenths is None else tenths / 10,
         "charging": CHARGING.get(status or 0, "unknown"),
         "powered_by": sorted(powered),
-        **_cores(sections.get("cpus", "")),
+        **_clocks.parsed(sections.get("cpus", "")),
     }
 
 
@@ -84,28 +83,14 @@ def _number(pattern: str, text: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _cores(text: str) -> dict[str, dict[str, Any]]:
-    """Read the lines of the cores."""
-    keys = {"scaling_cur_freq": "frequencies_khz", "scaling_max_freq": "most_khz", "scaling_governor": "governor"}
-    found: dict[str, dict[str, Any]] = {key: {} for key in keys.values()}
-    for core, file, value in re.findall(r"^(\d{1,3}) (scaling_\w+) (\w{1,32})$", text, flags=re.MULTILINE):
-        if file == "scaling_governor":
-            found["governor"][core] = value
-        elif file in keys and value.isdecimal():
-            found[keys[file]][core] = int(value)
-    return found
-
-
 def throttled(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """Return why a run does not show what the phone can do, or ""."""
     reasons = []
     for state, when in ((before, "before"), (after, "after")):
         if (state.get("thermal_status") or 0) > 0:
             reasons.append(f"its thermal status was {state['thermal']!r} {when} the run")
-    caps = [(core, khz, after["most_khz"].get(core, khz)) for core, khz in before.get("most_khz", {}).items()]
-    lowered = [f"core {core} from {1e-3 * was:.0f} to {1e-3 * now:.0f} MHz" for core, was, now in caps if now < was]
-    if lowered:
-        reasons.append(f"Android lowered the highest clock of {', '.join(lowered)}")
+    if lowered := _clocks.lowered(before, after):
+        reasons.append(f"Android lowered the highest clock of {lowered}")
     return "; ".join(reasons)
 
 

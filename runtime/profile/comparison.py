@@ -124,7 +124,7 @@ def doubts(report: Report) -> list[str]:
         if one.metric.endswith("_drift") and (one.value or 0.0) > DRIFT
     ]
     if throttled := report.notes.get("throttled"):
-        found.append(f"the phone was throttled: {throttled}")
+        found.append(f"the device was throttled: {throttled}")
     told = {
         ending: [one.value or 0.0 for one in report.measurements if one.metric.endswith(ending)] for ending in _TOLD
     }

@@ -29,6 +29,7 @@ mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
 printf %s {binfmt} >/proc/sys/fs/binfmt_misc/register
 mount --bind {home} {root}/home/pi
 mount --bind {site} {root}/opt/site
+if test -e {home}/small; then mkdir -p {home}/.cache; mount -t tmpfs -o size=1m none {root}/home/pi/.cache; fi
 mount --rbind /dev {root}/dev
 mount --rbind /proc {root}/proc
 mount --bind {profile}/proc/cpuinfo {root}/proc/cpuinfo
@@ -36,7 +37,10 @@ mount --rbind /sys {root}/sys
 mount --bind {profile}/sys/devices/system/cpu {root}/sys/devices/system/cpu
 exec chroot {root} /usr/bin/env -i {variables} COMMAND="$COMMAND" /bin/sh -c "cd && exec sh -c \\"\\$COMMAND\\""'
 """
-"""Every login gets a user namespace: what it mounts is seen by nobody else, and nothing of it stays."""
+"""Every login gets a user namespace: what it mounts is seen by nobody else, and nothing of it stays.
+
+With a file ``small`` in the home, each login has a disk of a megabyte of its own below ``.cache``.
+"""
 
 
 @dataclass
@@ -150,6 +154,7 @@ def _offered(machine: Loopback, tmp_path_factory, monkeypatch) -> Loopback:
     config.write_text(f"Host *\n  UserKnownHostsFile {machine.known_hosts}\n  IdentityFile {machine.identity}\n")
     monkeypatch.setenv("VIEWFINDER_SSH_CONFIG", str(config))
     shutil.rmtree(machine.home / ".cache", ignore_errors=True)
+    (machine.home / "small").unlink(missing_ok=True)
     return machine
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import socket
 import subprocess
 import threading
 import time
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
 import pytest
 
 from viewfinder import devices
-from viewfinder.devices import DeviceError, DeviceLostError, ssh
+from viewfinder.devices import DeviceError, DeviceLostError, _board_state, ssh
 from viewfinder.devices import _ssh_session as session
 from viewfinder.devices.userland import profiles
 from viewfinder.errors import Exit, MissingToolError, UsageError
@@ -95,6 +100,24 @@ def test_a_login_that_is_refused(board, tmp_path, monkeypatch):
     assert "ssh-copy-id" in error.value.hint
 
 
+def test_a_board_tells_its_state():
+    """Clocks, temperatures, load and a Raspberry Pi's own word; what is none of them is not there."""
+    told = _board_state.parsed(
+        "@cpus\n0 scaling_cur_freq 1500000\n0 scaling_max_freq 2400000\n0 scaling_governor ondemand\n1 scaling_x 7\n"
+        "@zones\n0 48312\n1 hot\n@load\n0.42 0.10 0.05 1/120 977\n@cores\n4\n@firmware\nthrottled=0x50005\n"
+    )
+    assert told["governor"] == {"0": "ondemand"}
+    assert (told["frequencies_khz"], told["most_khz"]) == ({"0": 1_500_000}, {"0": 2_400_000})
+    assert (told["temperature_mc"], told["load_average"], told["cores"]) == ({"0": 48_312}, 0.42, [0, 1, 2, 3])
+    assert told["firmware"] == ["its voltage is too low", "it is throttled"]
+    nothing = _board_state.parsed("\x1b[2J garbage")
+    assert (nothing["cores"], nothing["load_average"], nothing["governor"], nothing["firmware"]) == ([], None, {}, [])
+    assert _board_state.throttled(nothing, nothing) == ""
+    slower = {**told, "most_khz": {"0": 600_000}, "firmware": []}
+    assert _board_state.throttled({**told, "firmware": []}, slower).endswith("of core 0 from 2400 to 600 MHz")
+    assert "firmware says before the run: its voltage" in _board_state.throttled(told, slower)
+
+
 @pytest.mark.ssh
 def test_a_connection_that_is_cut_is_no_success(board):
     """The session's process is killed in the middle of a command, as when a cable is pulled."""
@@ -118,6 +141,89 @@ def test_a_connection_that_is_cut_is_no_success(board):
     assert failed
     assert "ssh:" in failed[0].message
     assert devices.load(board.name).run(["echo", "back"], 20).output == "back\n"
+
+
+def cut(board, transfer, arriving):
+    """Kill the connection of a transfer as soon as something has arrived; return what the transfer raises."""
+    failed = []
+
+    def run():
+        """Keep the error."""
+        try:
+            transfer()
+        except DeviceLostError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not any(one.stat().st_size for one in arriving()):
+        os.sched_yield()
+    for child in _descendants(board.process.pid):
+        os.kill(child, 9)
+    thread.join(60)
+    return failed
+
+
+@pytest.mark.ssh
+def test_a_cable_pulled_while_pushing(board, tmp_path):
+    """Half a file has no name that counts; what was cut an hour ago goes with the next transfer."""
+    device, pushed = devices.load(board.name), board.home / session.FOLDER / "pushed"
+    (tmp_path / "model").write_bytes(bytes(100_000_000))
+    assert cut(board, lambda: device.push(tmp_path / "model"), lambda: pushed.glob("*/model"))
+    (partial,) = pushed.iterdir()
+    assert len(partial.name) > 64
+    (tmp_path / "model").write_bytes(b"small")
+    assert device.push(tmp_path / "model").sent_bytes == 5
+    assert partial.exists()
+    os.utime(partial, (0, 0))
+    (tmp_path / "model").write_bytes(b"another")
+    assert device.push(tmp_path / "model").sent_bytes == 7
+    assert [len(one.name) for one in pushed.iterdir()] == [64, 64]
+
+
+@pytest.mark.ssh
+def test_a_cable_pulled_while_pulling(board, tmp_path):
+    """No half file is left."""
+    device = devices.load(board.name)
+    device.run(["truncate", "-s", "1G", "large"], 30)
+    assert cut(board, lambda: device.pull("large", tmp_path / "target"), tmp_path.iterdir)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.ssh
+def test_a_full_disk(board, tmp_path):
+    """What does not fit is said with where to look; smaller things still fit."""
+    (board.home / "small").touch()
+    (tmp_path / "large").write_bytes(os.urandom(2_000_000))
+    (tmp_path / "little").write_bytes(os.urandom(500_000))
+    device = devices.load(board.name)
+    with pytest.raises(UsageError, match="cannot write or read a file") as error:
+        device.push(tmp_path / "large")
+    assert "check the free space" in error.value.hint
+    assert device.push(tmp_path / "little").sent_bytes == 500_000
+
+
+def test_what_did_not_fit_is_removed(tmp_path):
+    """A transfer that the board's disk refuses leaves nothing half there."""
+    asyncssh = pytest.importorskip("asyncssh")
+    (tmp_path / "large").write_bytes(b"x")
+    asked = []
+
+    @asynccontextmanager
+    async def sftp():
+        """Open a session whose disk is full."""
+        answers = {"realpath": "/home/pi", "exists": False, "readdir": [], "makedirs": None}
+        calls = {name: AsyncMock(return_value=answer) for name, answer in answers.items()}
+        stat = AsyncMock(return_value=SimpleNamespace(mtime=1))
+        yield SimpleNamespace(**calls, stat=stat, put=AsyncMock(side_effect=asyncssh.SFTPFailure("Failure")))
+
+    run = AsyncMock(side_effect=lambda line, **_: asked.append(line))
+    connection = SimpleNamespace(start_sftp_client=sftp, run=run)
+    with pytest.raises(asyncssh.SFTPFailure):
+        asyncio.run(session.push(connection, session.Content.of(tmp_path / "large")))
+    (line,) = asked
+    assert re.fullmatch(rf"rm -rf /home/pi/{session.FOLDER}/pushed/[0-9a-f]{{64}}\.[0-9a-f]{{32}}", line)
 
 
 def _descendants(parent: int) -> list[int]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +10,10 @@ from viewfinder.artifact import Artifact
 from viewfinder.errors import UsageError
 from viewfinder.measurement import Evidence
 from viewfinder.runtime.verify import Setup
-from viewfinder.target import OLD_RUNTIME, Target
+from viewfinder.target import HOST, OLD_RUNTIME, Target
 
 if TYPE_CHECKING:
     from viewfinder.runtime.engines import Engine
-    from viewfinder.runtime.pipelines import PhotoRunner
 
 
 def setup_on(made: Artifact, target: Target, threads: int) -> Setup:
@@ -35,29 +32,23 @@ def setup_on(made: Artifact, target: Target, threads: int) -> Setup:
     device = launcher(target)
     engine = engine_on(device, made)
     facts = {} if device.problem() else device.facts()
-    opener = pipelines.open if device.evidence is Evidence.EMULATED else _Owner(device).open
-    return Setup(engine.NAME, engine, opener, threads, {"target": str(target), **facts})
+    return Setup(engine.NAME, engine, pipelines.open, threads, {"target": str(target), **facts})
 
 
-@dataclass(frozen=True)
-class _Owner:
-    """Keeps other programs off a device as long as a pipeline is open there: their timings would show it."""
+def owned(target: Target | None) -> AbstractContextManager[None]:
+    """Keep other programs off the device of a target as long as the block lasts: their timings would show it.
 
-    device: Any
+    Emulated boards and services are for any number of programs at a time.
 
-    def open(self, made: Artifact, engine: Engine, threads: int) -> PhotoRunner:
-        """Do as `viewfinder.runtime.pipelines.open`.
+    Raises:
+        UsageError: no such device, or somebody else has it.
+    """
+    from viewfinder import devices
 
-        Raises:
-            DeviceBusyError: somebody else has the device.
-        """
-        from viewfinder.runtime import pipelines
-
-        with ExitStack() as stack:
-            stack.enter_context(self.device.lock())
-            runner = pipelines.open(made, engine, threads)
-            weakref.finalize(runner, stack.pop_all().close)
-        return runner
+    device: Any = devices.load(target.device) if target is not None and target.device != HOST else None
+    is_one = device is not None and device.evidence is Evidence.MEASURED and hasattr(device, "python")
+    lock: AbstractContextManager[None] = device.lock() if is_one else nullcontext()
+    return lock
 
 
 def launcher(target: Target) -> Any:

@@ -22,6 +22,7 @@ from viewfinder.runtime.report.document import Document, Section
 from viewfinder.runtime.verify import Setup
 from viewfinder.target import HOST, Target
 from viewfinder.task import Limit, Task
+from viewfinder.verbs import on_device
 
 Progress = Callable[[str], None]
 EXIT = {Verdict.PASS: Exit.PASS, Verdict.FAIL: Exit.CHECK_FAILED, Verdict.NOT_RUN: Exit.NOT_VERIFIED}
@@ -208,9 +209,7 @@ def _setup(made: Artifact, request: VerifyRequest) -> Setup:
     """Choose where and in what an artifact runs."""
     if request.target is None or request.target.device == HOST:
         return setup_for(made, request.wanted, request.threads)
-    from viewfinder.verbs.on_device import setup_on
-
-    return setup_on(made, request.target, request.threads)
+    return on_device.setup_on(made, request.target, request.threads)
 
 
 def _verified(request: VerifyRequest, made: Sequence[Artifact], work: Path, say: Progress) -> VerifyResult:
@@ -219,11 +218,12 @@ def _verified(request: VerifyRequest, made: Sequence[Artifact], work: Path, say:
     pictures = work / documents.PICTURES if request.output else None
     side = panels.side_for(sum(len(one.photos) for one in goldens.values()))
     sections = []
-    for one in made:
-        say(f"verifying {one.folder.name}")
-        setup = _setup(one, request)
-        order = verified.Order(setup, request.command, pictures, side, request.use_cache)
-        sections.append(bound(verified.verified(one, goldens[one.folder], order), request.all_limits()))
+    with on_device.owned(request.target):
+        for one in made:
+            say(f"verifying {one.folder.name}")
+            setup = _setup(one, request)
+            order = verified.Order(setup, request.command, pictures, side, request.use_cache)
+            sections.append(bound(verified.verified(one, goldens[one.folder], order), request.all_limits()))
     first = goldens[made[0].folder]
     drawn = verified.photographs(first, pictures, side) if pictures else []
     document = assembled(request.command, sections, first, drawn)

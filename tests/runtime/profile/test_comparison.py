@@ -121,13 +121,13 @@ def test_timings_in_another_state(key, when):
         assert comparison.compare("k", *pair).word is Word.INCOMPARABLE
 
 
-def test_a_throttled_phone():
-    """What Android said about the run is the reason."""
+def test_a_throttled_device():
+    """What Android, or a board, said about the run is the reason."""
     before = timed()
     after = replace(before, notes={**before.notes, "throttled": "its thermal status was 'severe' after the run"})
     answer = comparison.compare("k", before, after)
     assert answer.word is Word.INCOMPARABLE
-    assert "the phone was throttled: its thermal status was 'severe'" in answer.why
+    assert "the device was throttled: its thermal status was 'severe'" in answer.why
 
 
 @pytest.mark.parametrize("made", [timed, counted])
