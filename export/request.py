@@ -82,9 +82,11 @@ class Conversion:
         path: the file (or package folder) to write.
         precision: ``float`` or ``fp16``.
         metadata: author, licence, description, task, weights; strings, for the file's own metadata.
+        is_rounded: whether the module is a PT2E graph with integers of its own.
     """
 
     graph: Graph
     path: Path
     precision: str = "float"
     metadata: Mapping[str, str] = field(default_factory=dict)
+    is_rounded: bool = False

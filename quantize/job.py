@@ -24,8 +24,8 @@ Observe = Callable[[Path, Iterable[Feeds], Watcher | None], Ranges]
 """Runs a file of a graph on feeds and watches every tensor; for formats whose own tool cannot run here."""
 
 
-Convert = Callable[[str, Any, Path], None]
-"""Writes a PyTorch module of a graph, by the graph's name, to a file."""
+Convert = Callable[[str, Any, Path], Mapping[str, Any]]
+"""Writes a rounded PyTorch module of a graph, by the graph's name, to a file; returns notes for the manifest."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class GraphJob:
         network: for PT2E (always in ExecuTorch): the PyTorch module of the graph and its example inputs.
         tuning: None does not train.
         convert: for PT2E: writes a module of the graph to a file in the graph's format.
+        format: of the artifact; decides how PT2E hands its graph over.
     """
 
     name: str
@@ -65,6 +66,7 @@ class GraphJob:
     network: tuple[Any, tuple[Any, ...]] | None = None
     tuning: Tuning | None = None
     convert: Convert | None = None
+    format: str = "onnx"
 
     def rules(self, operators: Iterable[Operator]) -> list[Rule]:
         """Return the rule of each operator of this graph."""

@@ -10,26 +10,19 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 from viewfinder.errors import CheckFailedError, UsageError
-from viewfinder.quantize import compensation, round_trip, tuning
+from viewfinder.quantize import compensation, equalization, round_trip, tuning
 from viewfinder.quantize.job import Feeds, GraphJob, counts
 from viewfinder.quantize.rounding import Layer, Window
 from viewfinder.recipe import Operator, Rule
 
 TOOLS = ("torch", "torchao", "executorch")
-CANNOT_CARRY: Mapping[str, str] = MappingProxyType(
-    {
-        "tflite": "LiteRT's converter takes graphs of its own PT2E quantizer alone and leaves others in float between "
-        "QUANTIZE and DEQUANTIZE, 5 to 10 times slower",
-        "coreml": "coremltools' quantizer for PT2E does not import with this PyTorch, and float16 rounds the scales",
-    }
-)
-"""Formats whose files would not hold the scales of a PT2E graph as they are, with the reason."""
+UNFOLDED = ("tflite",)
+"""Formats whose converter wants weights in float, with their quantization behind them; it does not take integers."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +46,12 @@ def quantized(job: GraphJob) -> Quantized:
         )
     wanted = _expected(job) if job.tuning else []
     # Rounding and training change weights, which torch.export would share with the network.
-    prepared, rules = _prepared(replace(job, network=(copy.deepcopy(job.network[0]), job.network[1])))
-    notes: dict[str, Any] = {"rules": counts(rules), "source": "pt2e"}
+    prepared, notes = _prepared(replace(job, network=(copy.deepcopy(job.network[0]), job.network[1])))
     inputs = list(_tensors(job))
     _observe(prepared, inputs)
     if job.tuning:
         notes["training"] = tuning.tuned(prepared, inputs, wanted, job.tuning)
-    return Quantized(_rounded(prepared), notes)
+    return Quantized(_rounded(prepared, is_folded=job.format not in UNFOLDED), notes)
 
 
 def quantize(job: GraphJob) -> dict[str, Any]:
@@ -70,9 +62,9 @@ def quantize(job: GraphJob) -> dict[str, Any]:
     """
     assert job.convert is not None
     made = quantized(job)
-    job.convert(job.name, made.module, job.target)
     wanted = scales(made.module)
-    carried = round_trip.in_onnx(job.target)
+    notes = {**job.convert(job.name, made.module, job.target), **made.notes}
+    carried = round_trip.READERS[job.format](job.target)
     for kind, pairs in wanted.items():
         lost = set(round_trip.rounded(pairs)) - carried[kind]
         if lost:
@@ -81,7 +73,7 @@ def quantize(job: GraphJob) -> dict[str, Any]:
                 "quantize without --qat and --pt2e, with the format's own tool",
                 code="scales-lost",
             )
-    return {**made.notes, "round_trip": round_trip.told(wanted, carried)}
+    return {**notes, "round_trip": round_trip.told(wanted, carried)}
 
 
 def _tensors(job: GraphJob) -> Iterable[tuple[Any, ...]]:
@@ -95,8 +87,8 @@ def _tensors(job: GraphJob) -> Iterable[tuple[Any, ...]]:
     return map(arguments, job.require_feeds())
 
 
-def _prepared(job: GraphJob) -> tuple[Any, list[Rule]]:
-    """Export the network and put observers around every operator that the recipe names."""
+def _prepared(job: GraphJob) -> tuple[Any, dict[str, Any]]:
+    """Export the network and put observers around every operator that the recipe names; return notes with it."""
     import torch
     from executorch.backends.xnnpack.quantizer import xnnpack_quantizer as xnnpack
     from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e, prepare_qat_pt2e
@@ -109,6 +101,7 @@ def _prepared(job: GraphJob) -> tuple[Any, list[Rule]]:
     rules = dict(zip((node.name for node in nodes), job.rules(map(_described, nodes)), strict=True))
     # XNNPACK has no convolution with 8-bit weights alone: what asks for it stays float.
     rules = {name: rule if rule.activations == "int8" else Rule() for name, rule in rules.items()}
+    equalized = equalization.equalize(exported, rules, _tensors(job))
     _compensate(exported, {name for name, rule in rules.items() if rule.is_compensated}, job)
     channel = all(rule.granularity == "channel" for rule in job.recipe.rules)
 
@@ -131,7 +124,8 @@ def _prepared(job: GraphJob) -> tuple[Any, list[Rule]]:
     config = xnnpack.get_symmetric_quantization_config(is_per_channel=channel, is_qat=job.tuning is not None)
     quantizer.set_global(_trained(config) if job.tuning else _whole_ranges(config))
     prepare = prepare_qat_pt2e if job.tuning else prepare_pt2e
-    return prepare(exported, quantizer), list(rules.values())
+    notes = {"rules": counts(rules.values()), "source": "pt2e", "equalized": equalized}
+    return prepare(exported, quantizer), notes
 
 
 def _compensate(exported: Any, chosen: set[str], job: GraphJob) -> None:
@@ -156,20 +150,12 @@ def _compensate(exported: Any, chosen: set[str], job: GraphJob) -> None:
         for feed in feeds[:: -(-len(feeds) // compensation.MOST_FEEDS)]:
             Watch(exported).run(*(torch.from_numpy(array.copy()) for array in feed.values()))
         for node, layer in layers.items():
-            _weight(exported, node).copy_(torch.from_numpy(layer.rounded()))
-
-
-def _weight(exported: Any, node: Any) -> Any:
-    """Return the weights of a node, or None where they are no constant."""
-    given = node.args[1] if len(node.args) > 1 else None
-    if given is None or getattr(given, "op", "") != "get_attr":
-        return None
-    return functools.reduce(getattr, given.target.split("."), exported)
+            equalization.constant(exported, node, 1).copy_(torch.from_numpy(layer.rounded()))
 
 
 def _layer(exported: Any, node: Any) -> Iterable[Layer]:
     """Describe a node: 2-D convolutions without groups, and products with a matrix."""
-    kind, weight = str(node.target), _weight(exported, node)
+    kind, weight = str(node.target), equalization.constant(exported, node, 1)
     if weight is None:
         return
     values = weight.detach().numpy()
@@ -235,11 +221,11 @@ def _observe(prepared: Any, inputs: Sequence[tuple[Any, ...]]) -> None:
             prepared(*arguments)
 
 
-def _rounded(prepared: Any) -> Any:
-    """Replace observers by what they saw."""
+def _rounded(prepared: Any, *, is_folded: bool) -> Any:
+    """Replace observers by what they saw; weights become integers if they are to be folded."""
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
-    return convert_pt2e(prepared)
+    return convert_pt2e(prepared, fold_quantize=is_folded)
 
 
 def _expected(job: GraphJob) -> list[Any]:

@@ -57,12 +57,6 @@ def check(recipe: Recipe, file_format: str, *, through_pt2e: bool = False) -> No
     Raises:
         BadRecipeError: it cannot; the hint says what it can.
     """
-    if through_pt2e and file_format in pt2e.CANNOT_CARRY:
-        raise BadRecipeError(
-            f"{file_format} cannot carry the scales of a PT2E graph: {pt2e.CANNOT_CARRY[file_format]}",
-            f"say --format {' or '.join(one for one in FORMATS if one not in pt2e.CANNOT_CARRY)}",
-            code="not-in-this-format",
-        )
     able: Abilities = writer("executorch" if through_pt2e else file_format).ABILITIES
     lacking = "" if recipe.native else able.lacks(recipe)
     if lacking:
@@ -101,6 +95,7 @@ def quantize(parent: Artifact, recipe: Recipe, folder: Path, aids: Aids | None =
                 aids.networks.get(graph.name),
                 aids.tuning,
                 aids.convert,
+                parent.format,
             )
             graphs.append(replace(graph, notes={**graph.notes, **_graph(job, module, parent, graph)}))
         if not any(_changed(graph) for graph in graphs):

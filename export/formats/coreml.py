@@ -25,15 +25,14 @@ def convert(conversion: Conversion) -> dict[str, Any]:
     import coremltools as ct
 
     graph, half = conversion.graph, conversion.precision == "fp16"
-    traced = torch.jit.trace(  # type: ignore[no-untyped-call]
-        graph.module, graph.examples, check_trace=False
-    )
+    # Integers with scales of their own came with iOS 17; float32 keeps the scales as they are.
+    target = ct.target.iOS17 if conversion.is_rounded else ct.target.iOS16
     model = ct.convert(
-        traced,
+        _source(conversion),
         inputs=[ct.TensorType(name=spec.name, shape=spec.shape, dtype=float) for spec in graph.inputs],
         outputs=[ct.TensorType(name=spec.name, dtype=float) for spec in graph.outputs],
         convert_to="mlprogram",
-        minimum_deployment_target=ct.target.iOS16,
+        minimum_deployment_target=target,
         compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
         compute_units=ct.ComputeUnit.ALL,
         skip_model_load=True,
@@ -41,7 +40,15 @@ def convert(conversion: Conversion) -> dict[str, Any]:
     _describe(model, conversion)
     model.save(str(conversion.path))
     _settle_names(conversion.path)
-    return {"operators": _count(model), "minimum_deployment_target": "iOS16"}
+    return {"operators": _count(model), "minimum_deployment_target": target.name}
+
+
+def _source(conversion: Conversion) -> Any:
+    """Return what coremltools reads: a trace, or the exported program of a rounded graph, which a trace would lose."""
+    graph = conversion.graph
+    if conversion.is_rounded:
+        return torch.export.export(graph.module, graph.examples, strict=False).run_decompositions({})
+    return torch.jit.trace(graph.module, graph.examples, check_trace=False)  # type: ignore[no-untyped-call]
 
 
 def _describe(model: Any, conversion: Conversion) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from viewfinder.export.formats import _rounded_tflite
 from viewfinder.export.request import Conversion
 
 SUFFIX = ".tflite"
@@ -19,10 +20,12 @@ def convert(conversion: Conversion) -> dict[str, Any]:
     import litert_torch
 
     graph = conversion.graph
-    named = _Named(graph.module, tuple(spec.name for spec in graph.outputs)).eval()
+    named = _Named(graph.module, tuple(spec.name for spec in graph.outputs))
     kwargs = {spec.name: example for spec, example in zip(graph.inputs, graph.examples, strict=True)}
-    model = litert_torch.convert(named, sample_kwargs=kwargs)
-    model.export(str(conversion.path))
+    if conversion.is_rounded:
+        _rounded_tflite.convert(named, kwargs, conversion.path)
+    else:
+        litert_torch.convert(named.eval(), sample_kwargs=kwargs).export(str(conversion.path))
     if conversion.precision == "fp16":
         _half(conversion.path)
     return _notes(conversion.path)

@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch import nn
 
+from viewfinder.artifact import GraphFile
 from viewfinder.errors import CheckFailedError, UsageError
-from viewfinder.export.formats import onnx as onnx_format
+from viewfinder.export import exporter
 from viewfinder.export.request import Conversion, Graph
-from viewfinder.quantize import pt2e, quantizer, round_trip
+from viewfinder.quantize import pt2e, round_trip
 from viewfinder.quantize.job import GraphJob, Tuning
-from viewfinder.recipe import BadRecipeError, Recipe, Rule
+from viewfinder.recipe import Recipe, Rule
+from viewfinder.runtime import engines
 from viewfinder.task import TensorSpec
 
 pytestmark = pytest.mark.slow
@@ -39,14 +41,16 @@ def job(folder, **changes) -> GraphJob:
     rng = np.random.default_rng(2)
     waves = [np.cumsum(rng.standard_normal(SHAPE), -1).astype(np.float32) / 4 for _ in range(12)]
     feeds = tuple({"image": wave} for wave in waves)
+    file_format = changes.get("format", "onnx")
+    writer = exporter.format_module(file_format)
+
+    def converted(name, module, path):
+        """Write a module in the format."""
+        graph = Graph(name, module, (torch.zeros(SHAPE),), SPECS[:1], SPECS[1:])
+        return writer.convert(Conversion(graph, path, "float", {}, is_rounded=True))
+
     given = {"recipe": W8A8, "feeds": feeds, "network": (network(), (torch.zeros(SHAPE),)), "convert": converted}
-    return GraphJob("model", folder / "none", folder / "model.onnx", **given | changes)
-
-
-def converted(name, module, path) -> None:
-    """Write a module as ONNX."""
-    graph = Graph(name, module, (torch.zeros(SHAPE),), SPECS[:1], SPECS[1:])
-    onnx_format.convert(Conversion(graph, path, "float", {}))
+    return GraphJob("model", folder / "none", folder / f"model{writer.SUFFIX}", **given | changes)
 
 
 def test_training_helps_on_inputs_that_it_never_saw(tmp_path):
@@ -57,16 +61,28 @@ def test_training_helps_on_inputs_that_it_never_saw(tmp_path):
     assert told["error_after"] < told["error_before"]
 
 
-def test_files_carry_what_was_trained(tmp_path):
-    """Every scale and zero point of the trained graph stands in the file; the network itself keeps its weights."""
-    asked = job(tmp_path, tuning=Tuning(5, 2e-4))
+@pytest.mark.parametrize("file_format", ["onnx", "tflite", "coreml"])
+def test_files_carry_what_was_trained(tmp_path, file_format):
+    """Every scale and zero point of the trained graph stands in the file, which computes what the graph does.
+
+    But for a step of rounding; and the network itself keeps its weights.
+    """
+    asked = job(tmp_path, tuning=Tuning(5, 2e-4), format=file_format)
     weights = {name: value.clone() for name, value in asked.network[0].state_dict().items()}
+    made = pt2e.quantized(asked)
     notes = pt2e.quantize(asked)
     assert notes["round_trip"]["weights"] == "20 of 20"
     count, of = notes["round_trip"]["activations"].split(" of ")
     assert count == of
     assert int(of) >= 3
     assert all(torch.equal(value, weights[name]) for name, value in asked.network[0].state_dict().items())
+    graph = GraphFile("model", asked.target.name, SPECS[:1], SPECS[1:])
+    run = engines.for_format(file_format).open(asked.target, graph, 1)
+    step = max(scale for scale, _ in pt2e.scales(made.module)["activations"])
+    for feed in asked.feeds[:3]:
+        with torch.no_grad():
+            expected = made.module(torch.from_numpy(feed["image"])).numpy()
+        assert np.abs(run(feed)["made"] - expected).max() <= 2 * step
 
 
 def test_training_that_harms_is_not_kept(tmp_path):
@@ -79,34 +95,22 @@ def test_training_that_harms_is_not_kept(tmp_path):
         assert torch.equal(made.module(feed), plain.module(feed))
 
 
-def test_onnx_computes_what_the_rounded_graph_does(tmp_path):
-    """ONNX Runtime on the written file gives PyTorch's rounded output, but for a step of rounding."""
-    import onnxruntime as ort
-
-    asked = job(tmp_path)
-    pt2e.quantize(asked)
-    session = ort.InferenceSession(str(asked.target), providers=["CPUExecutionProvider"])
-    module = pt2e.quantized(job(tmp_path)).module
-    step = max(scale for scale, _ in pt2e.scales(module)["activations"])
-    for feed in asked.feeds[:3]:
-        with torch.no_grad():
-            expected = module(torch.from_numpy(feed["image"])).numpy()
-        assert np.abs(session.run(None, dict(feed))[0] - expected).max() <= 2 * step
-
-
 def test_a_scale_that_got_lost_is_told(tmp_path):
     """A file whose scales are others is refused: the trained ones are not in it."""
     import onnx
     from onnx import numpy_helper
 
+    plain = job(tmp_path).convert
+
     def scaled(name, module, path):
         """Change one scale after writing."""
-        converted(name, module, path)
+        notes = plain(name, module, path)
         model = onnx.load(str(path))
         scale = next(node.input[1] for node in model.graph.node if node.op_type == "QuantizeLinear")
         (item,) = [one for one in model.graph.initializer if one.name == scale]
         item.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(item) * np.float32(1.01), scale))
         onnx.save(model, str(path))
+        return notes
 
     with pytest.raises(CheckFailedError, match="scales of activations are not in"):
         pt2e.quantize(job(tmp_path, convert=scaled))
@@ -116,14 +120,6 @@ def test_bytes_are_searched_for_scales(tmp_path):
     """A scale is found in a file's bytes as a single-precision number, another is not."""
     (tmp_path / "x").write_bytes(b"ab" + np.float32(0.1).tobytes() + b"c")
     assert round_trip.in_bytes(tmp_path / "x", [(0.1, 3), (0.2, 3)]) == {(float(np.float32(0.1)), 3)}
-
-
-@pytest.mark.parametrize("file_format", ["tflite", "coreml"])
-def test_formats_that_cannot_say_so(file_format):
-    """TFLite and Core ML would not hold the scales: they are refused with the reason, before any work."""
-    with pytest.raises(BadRecipeError, match="cannot carry the scales") as caught:
-        quantizer.check(W8A8, file_format, through_pt2e=True)
-    assert "onnx or executorch" in caught.value.hint
 
 
 def test_without_the_network_nothing_is_trained(tmp_path):

@@ -77,7 +77,8 @@ OwnModel = Annotated[
 ]
 
 ThroughPT2E = Annotated[
-    bool, typer.Option("--pt2e", help="Quantize the PyTorch graph, not the file (ExecuTorch always; ONNX).")
+    bool,
+    typer.Option("--pt2e", help="Quantize PyTorch's graph, one for every format, not the file (ExecuTorch always)."),
 ]
 Steps = Annotated[
     int,

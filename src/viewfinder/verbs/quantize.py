@@ -40,7 +40,7 @@ class QuantizeRequest:
         model: for ExecuTorch artifacts of a network that is not shipped: ``path/to/file.py:TASK``.
         weights: of a model.
         use_cache: serve and keep artifacts in the cache, the float ones and the quantized ones.
-        pt2e: quantize the PyTorch network in place of the file, as ExecuTorch always has it; ONNX takes it too.
+        pt2e: quantize the PyTorch network in place of the file, as ExecuTorch always has it.
         qat_steps: train the network's weights to be rounded by so many steps (then `pt2e` is meant).
     """
 

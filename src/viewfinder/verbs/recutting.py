@@ -65,8 +65,8 @@ def _shape_of(graph: Any) -> tuple[Any, ...]:
     return (graph.name, *((spec.name, spec.shape, spec.layout) for spec in (*graph.inputs, *graph.outputs)))
 
 
-def converter(parent: Artifact, networks: dict[str, tuple[Any, tuple[Any, ...]]]) -> Callable[[str, Any, Path], None]:
-    """Return what writes a module in place of a graph of `parent`, in its format."""
+def converter(parent: Artifact, networks: dict[str, tuple[Any, tuple[Any, ...]]]) -> Callable[[str, Any, Path], Any]:
+    """Return what writes a rounded module in place of a graph of `parent`, in its format."""
     from viewfinder.export import exporter
     from viewfinder.export.request import Conversion, Graph
 
@@ -74,9 +74,9 @@ def converter(parent: Artifact, networks: dict[str, tuple[Any, tuple[Any, ...]]]
     metadata = {**parent.metadata, "task": parent.task, "weights": parent.weights}
     graphs = {graph.name: graph for graph in parent.graphs}
 
-    def convert(name: str, module: Any, path: Path) -> None:
-        """Write a module as the file of a graph."""
+    def convert(name: str, module: Any, path: Path) -> Any:
+        """Write a module as the file of a graph; return what the format says of it."""
         graph = Graph(name, module, networks[name][1], graphs[name].inputs, graphs[name].outputs)
-        writer.convert(Conversion(graph, path, "float", {**metadata, "graph": name}))
+        return writer.convert(Conversion(graph, path, "float", {**metadata, "graph": name}, is_rounded=True))
 
     return convert
