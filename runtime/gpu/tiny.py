@@ -1,0 +1,64 @@
+"""The smallest TFLite file: one addition, by which a backend is tried before it is believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from viewfinder.artifact import GraphFile
+from viewfinder.task import TensorSpec
+
+SHAPE = (1, 2, 2, 4)
+GRAPH = GraphFile(
+    "tiny", "tiny.tflite", (TensorSpec("left", SHAPE), TensorSpec("right", SHAPE)), (TensorSpec("sum", SHAPE),)
+)
+_LEFT = np.arange(16, dtype=np.float32).reshape(SHAPE)
+FEEDS = {"left": _LEFT, "right": np.full(SHAPE, 0.5, np.float32)}
+EXPECTED = _LEFT + np.float32(0.5)
+"""Exact in fp16 too."""
+
+
+def write(folder: Path) -> Path:
+    """Write the file and return its path."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(_model(schema).Pack(builder), b"TFL3")
+    path = folder / "tiny.tflite"
+    path.write_bytes(bytes(builder.Output()))
+    return path
+
+
+def _model(schema: Any) -> Any:
+    """Describe the file: three tensors, one operator, one signature."""
+    model, graph, code, add = schema.ModelT(), schema.SubGraphT(), schema.OperatorCodeT(), schema.OperatorT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.ADD
+    code.version = 1
+    add.opcodeIndex, add.inputs, add.outputs = 0, [0, 1], [2]
+    add.builtinOptionsType, add.builtinOptions = schema.BuiltinOptions.AddOptions, schema.AddOptionsT()
+    graph.tensors = [_tensor(schema, name) for name in ("left", "right", "sum")]
+    graph.inputs, graph.outputs, graph.operators, graph.name = [0, 1], [2], [add], b"main"
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
+    signature.inputs = [_named(schema, name, index) for index, name in enumerate(("left", "right"))]
+    signature.outputs = [_named(schema, "sum", 2)]
+    model.version, model.operatorCodes, model.subgraphs = 3, [code], [graph]
+    model.buffers, model.signatureDefs, model.description = [schema.BufferT()], [signature], b"one addition"
+    return model
+
+
+def _tensor(schema: Any, name: str) -> Any:
+    """Describe a tensor without contents."""
+    tensor = schema.TensorT()
+    tensor.shape, tensor.type, tensor.buffer, tensor.name = list(SHAPE), schema.TensorType.FLOAT32, 0, name.encode()
+    return tensor
+
+
+def _named(schema: Any, name: str, index: int) -> Any:
+    """Name a tensor in the signature."""
+    item = schema.TensorMapT()
+    item.name, item.tensorIndex = name.encode(), index
+    return item
