@@ -19,6 +19,8 @@ from viewfinder.task import Task
 
 CACHE = "artifacts"
 AUTHOR = "Viewfinder"
+ON_REQUEST = frozenset({"coreai"})
+"""Formats whose converter is an isolated environment of its own."""
 
 
 def export(task: Task, request: ExportRequest, folder: Path) -> Artifact:
@@ -74,6 +76,11 @@ def format_module(name: str) -> ModuleType:
 def format_names() -> list[str]:
     """List the formats by their file names."""
     return _names("formats")
+
+
+def default_formats() -> list[str]:
+    """List the formats that are made unless some are named."""
+    return [name for name in format_names() if name not in ON_REQUEST]
 
 
 def pipeline_module(name: str) -> ModuleType:

@@ -1,7 +1,8 @@
 """Verify on some rows of each photograph: an emulator takes seconds for what a phone does in a millisecond.
 
 The network sees the whole photograph; only the computation of rows at full resolution is limited to some bands, spread
-evenly from top to bottom, and compared with the same rows of PyTorch's output and of the truth.
+evenly from top to bottom, and compared with the same rows of PyTorch's output and of the truth. Of bursts, tiles take
+the place of bands (`viewfinder.runtime.sampled_bursts`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from viewfinder.artifact import Artifact
 from viewfinder.errors import UsageError
 from viewfinder.photos import Array, Pixels
-from viewfinder.runtime import pipelines
+from viewfinder.runtime import given, pipelines, sampled_bursts
 
 if TYPE_CHECKING:
     from viewfinder.golden import Golden, GoldenPhoto
@@ -69,22 +70,48 @@ class SampledRunner:
         return cast("Array", np.concatenate(found).clip(0, 1))
 
 
-def open(artifact: Artifact, engine: Any, threads: int, count: int) -> SampledRunner:  # noqa: A001 as pipelines.open, whose place it takes
-    """Load every graph of `artifact` and make it run bands of photographs.
+class Sampled(Protocol):
+    """Runs some parts of what it is given."""
+
+    def enhance(self, given: Any) -> Array:
+        """Return the parts one below the other, float32 ``[n, W, 3]`` in 0..1."""
+
+
+def open(artifact: Artifact, engine: Any, threads: int, count: int) -> Sampled:  # noqa: A001 as pipelines.open, whose place it takes
+    """Load every graph of `artifact` and make it run bands of photographs, or tiles of bursts.
 
     Raises:
         UsageError: `count` is not positive.
     """
     tops(1, 1, count)
+    if given.takes_bursts(artifact):
+        graphs = {graph.name: pipelines.open_graph(artifact, graph, engine) for graph in artifact.graphs}
+        return sampled_bursts.SampledBursts(artifact, graphs, count)
     return SampledRunner(cast("Bands", pipelines.open_rows(artifact, engine, threads)), count)
 
 
 def golden_of(golden: Golden, artifact: Artifact, count: int) -> Golden:
-    """Return the golden pictures with the rows that `SampledRunner` gives; the photographs themselves stay whole."""
+    """Return the golden pictures with the pixels that `open`'s runner gives; what it is fed with stays whole."""
+    if given.takes_bursts(artifact):
+        return replace(golden, photos=tuple(sampled_bursts.photo_of(one, artifact, count) for one in golden.photos))
     rows, _ = pipelines.borders(artifact, _TALL, 1)
     step = rows[0] if rows else _TALL
     scale = int(artifact.parameters.get("scale", 1))
     return replace(golden, photos=tuple(_photo(photo, step, scale, count) for photo in golden.photos))
+
+
+def count_of(artifact: Artifact, asked: int | None) -> int:
+    """Return how many parts are computed: what was asked for, else two bands of a photograph, one tile of a burst."""
+    return asked or (1 if given.takes_bursts(artifact) else 2)
+
+
+def meaning(artifact: Artifact, count: int) -> str:
+    """Say in words what `open` computes."""
+    several = "s" if count > 1 else ""
+    if not given.takes_bursts(artifact):
+        return f"{count} band{several} of each photograph, spread evenly from top to bottom"
+    sides = " x ".join(str(side) for side in artifact.parameters.get("tile", ()))
+    return f"{count} tile{several} of {sides} with its halo, of the middle plane (green) of each burst"
 
 
 def _photo(photo: GoldenPhoto, step: int, scale: int, count: int) -> GoldenPhoto:

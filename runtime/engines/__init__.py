@@ -30,6 +30,7 @@ _DEFAULTS = {
     "coreml": "coreml",
     "executorch": "executorch",
     "qnn": "qnn",
+    "coreai": "coreai",
 }
 """Engine of each format unless another is asked for; a format's name is an alias of it."""
 

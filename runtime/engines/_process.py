@@ -24,8 +24,19 @@ from viewfinder.runtime.engines._tensors import by_name_or_order, checked, damag
 from viewfinder.task import TensorSpec
 
 _IDENTIFIER = b"TFL3"
-_COREML = Path(__file__).resolve().with_name("_coreml_worker.py")
-"""A script of its own, which takes the worker as its first word."""
+_SCRIPTS = {
+    module: Path(__file__).resolve().with_name(name)
+    for module, name in {
+        "coremltools": "_coreml_worker.py",
+        "coreai": "_coreai_worker.py",
+        "ai_edge_litert.compiled_model": "_gpu_worker.py",
+    }.items()
+}
+"""Scripts of their own, which take the worker as their first word."""
+
+
+PROFILER = "operators"
+"""In a module's place: has a native runner start with its profiler on, which slows every run down."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +79,13 @@ def open_in(interpreter: Interpreter, module: str, path: Path, graph: GraphFile,
         NotVerifiedError: this runtime does not load or run the file, crashes or hangs on it, or answers garbage.
         MissingToolError: the interpreter cannot be started.
     """
-    if module not in _worker.MODELS and module != "coremltools":
+    if module not in {*_worker.MODELS, *_SCRIPTS}:
         with path.open("rb") as stream:
             if stream.read(8)[4:] != _IDENTIFIER:
                 raise damaged(path, "it is not a TFLite file")
     place = interpreter.place or str
     scripts = [] if interpreter.native else [Path(_worker.__file__).resolve()]
-    scripts = [*([_COREML] if module == "coremltools" else []), *scripts]
+    scripts = [*([_SCRIPTS[module]] if module in _SCRIPTS else []), *scripts]
     words = [*map(place, scripts), module, place(path.resolve()), str(threads)]
     return WorkerRunner(interpreter, words, path, graph)
 
@@ -132,6 +143,13 @@ class WorkerRunner:
         if not isinstance(found, dict) or not (found.get("warm_ms") or found.get("sustained")):
             self._crashed("run")
         return cast("dict[str, Any]", found)
+
+    def operators(self, feeds: engines.Arrays, runs: int) -> list[Any]:
+        """Return what the runner's profiler told of each of `runs` inferences; the runner is one of `PROFILER`."""
+        told = self._run(feeds, {"operators": runs})[0].get("operators")
+        if not isinstance(told, list):
+            self._crashed("run")
+        return cast("list[Any]", told)
 
     def _run(
         self, feeds: engines.Arrays, ask: dict[str, Any], longer_s: float = 0.0

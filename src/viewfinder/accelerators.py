@@ -64,12 +64,11 @@ _ALL = (
     *_ETHOS,
     Accelerator("apple-coreml", "Apple, Core ML", COREML, "coreml", "a Core ML package"),
     Accelerator(
-        "apple-coreai", "Apple, Core AI", ABSENT, "coreai", "a Core AI model, converted from the PyTorch network",
-        needs="no adapter for coreai-torch and coreai-core in this version", module="coreai",
+        "apple-coreai", "Apple, Core AI", "coreai", "coreai",
+        "a Core AI model: `viewfinder export MODEL --format coreai --precision fp16`",
     ),
     Accelerator(
-        "android-gpu", "Android GPU, LiteRT", ABSENT, "tflite", "the float TFLite artifact",
-        needs="no adapter for LiteRT's GPU accelerator on a software Vulkan driver in this version",
+        "android-gpu", "Android GPU, LiteRT", "gpu", "tflite", "a float TFLite artifact, slicing in tent form",
     ),
     Accelerator(
         "mediatek", "MediaTek Dimensity, NeuroPilot", ABSENT, "tflite", "the w8a8 TFLite artifact",

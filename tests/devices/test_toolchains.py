@@ -17,6 +17,7 @@ HEADS = {
     "tensorflow": "tensorflow.lite.python.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
     "vela": "ethosu.vela.vela",
+    "coreai": "coreai.runtime",
 }
 
 

@@ -3,11 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from skimage import data
+from tests.verbs import burst_build
 
 from viewfinder.artifact import Artifact
 from viewfinder.errors import UsageError
 from viewfinder.golden import Golden, GoldenPhoto
-from viewfinder.runtime import sampled
+from viewfinder.runtime import engines, sampled, sampled_bursts
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,53 @@ def test_the_last_band_may_be_lower():
     """The rows below the picture are not compared."""
     pixels = np.zeros((25, 8, 3), np.float32)
     assert sampled.SampledRunner(Rows(), 9).enhance(pixels).shape == (25, 8, 3)
+
+
+def test_bursts_give_the_tiles_that_golden_bursts_keep(tmp_path):
+    """Of every burst one whole tile of green, equal to the same pixels of the whole run, and few graph runs."""
+    own = burst_build.write(tmp_path / "onnx-float")
+    golden = burst_build.write_golden(tmp_path, own, count=1)
+    photo = golden.photos[0]
+    runs = []
+    engine = Counting(runs)
+    for count, expected in ((1, 1), (2, 2), (99, 2)):
+        runs.clear()
+        kept = sampled.golden_of(golden, own, count).photos[0]
+        found = sampled.open(own, engine, 1, count).enhance(photo.feed)
+        assert len(runs) == expected
+        assert kept.expected.shape == kept.truth.shape == found.shape == (expected * 56, 56, 3)
+        np.testing.assert_allclose(found, kept.expected, atol=1e-6)
+        assert kept.feed is photo.feed
+    assert np.array_equal(kept.expected[:56, :, 0], photo.expected[:56, :56, 1])
+    with pytest.raises(UsageError, match="0 "):
+        sampled.open(own, engine, 1, 0)
+
+
+def test_a_burst_smaller_than_a_tile_is_compared_whole(tmp_path):
+    """The one tile that there is, cut off where the picture ends."""
+    own = burst_build.write(tmp_path / "onnx-float")
+    tiles = sampled_bursts.Tiles(own, (40, 30), 3)
+    assert (tiles.calls(0), tiles.calls(2)) == ({0}, {2})
+    assert tiles.of(np.zeros((40, 30, 3), np.float32), 1).shape == (40, 30, 3)
+
+
+class Counting:
+    """ONNX Runtime that notes every run."""
+
+    def __init__(self, runs):
+        self.runs = runs
+
+    def open(self, path, graph, threads):
+        """Open a graph."""
+        inner = engines.load("onnx").open(path, graph, threads)
+        return lambda feeds: (self.runs.append(graph.name), inner(feeds))[1]
+
+
+def test_the_report_says_what_was_computed(tmp_path):
+    """Bands of photographs, tiles of bursts; fewer of these, unless a number is asked for."""
+    own = burst_build.write(tmp_path / "onnx-float")
+    assert (sampled.count_of(own, None), sampled.count_of(own, 3)) == (1, 3)
+    assert sampled.meaning(own, 1).startswith("1 tile of 64 x 64 with its halo")
+    photo = Artifact(None, "t", "qnn", "fp16", "tiles", {"tile": [14, 14], "halo": 2}, ())
+    assert sampled.count_of(photo, None) == 2
+    assert sampled.meaning(photo, 2).startswith("2 bands")

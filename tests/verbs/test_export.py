@@ -77,7 +77,7 @@ def test_golden_alone_and_not_at_all(options, tmp_path):
 def test_all_formats_by_default(options):
     """Without formats all are written."""
     result = export(changed(options, formats=(), write_golden=False))
-    assert [made.format for made in result.artifacts] == exporter.format_names()
+    assert [made.format for made in result.artifacts] == exporter.default_formats()
 
 
 def test_unknown_format_is_refused_before_any_work(options):

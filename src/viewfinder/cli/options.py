@@ -79,7 +79,10 @@ Targets = Annotated[
 Bands = Annotated[
     int | None,
     typer.Option(
-        "--bands", min=1, help="Of an emulated NPU: bands of rows of each photograph to compute.", show_default="2"
+        "--bands",
+        min=1,
+        help="Of an emulated NPU: bands of rows of each photograph to compute, or tiles of each burst.",
+        show_default="2 bands, 1 tile",
     ),
 ]
 MaxFallback = Annotated[

@@ -26,7 +26,7 @@ class ExportOptions:
 
     Attributes:
         model: a shipped name or ``path/to/file.py:TASK``.
-        formats: names of formats; empty takes all.
+        formats: names of formats; empty takes all but those that need a toolchain of their own.
         output: folder that will hold ``FORMAT-PRECISION/`` and ``golden.npz``; None takes ``build/MODEL/export``.
         weights: name of the model's weights or a file; None takes the model's default.
         width, strip_rows: sizes of the strip model (of the tile, for tiles); None takes the model's.
@@ -88,7 +88,7 @@ def export(options: ExportOptions, progress: Progress | None = None) -> ExportRe
     """
     say = progress or _silent
     task = models.load(options.model)
-    names = options.formats or tuple(exporter.format_names())
+    names = options.formats or tuple(exporter.default_formats())
     requests = [_request(options, name) for name in names]
     for name in names:
         if name not in exporter.format_names():

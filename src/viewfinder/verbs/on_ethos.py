@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 TOOLCHAIN = "vela"
 FORMAT = "ethosu"
-BANDS = 2
 Bind = Callable[[Section], Section]
 SRAM, DRAM, CYCLES = "npu_estimate_sram_bytes", "npu_estimate_dram_bytes", "npu_estimate_cycles"
 _LAYERS = 12
@@ -137,15 +136,15 @@ def _compiled(case: Case, graph: GraphFile, work: Path) -> Compiled:
 
 def _compared(case: Case) -> Section:
     """Run the integer artifact on some rows of every photograph."""
-    count = case.request.bands or BANDS
+    count = sampled.count_of(case.made, case.request.bands)
 
-    def opened(one: Artifact, engine: Any, threads: int) -> sampled.SampledRunner:
+    def opened(one: Artifact, engine: Any, threads: int) -> sampled.Sampled:
         """Open the artifact's pipeline for some rows."""
         return sampled.open(one, engine, threads, count)
 
     notes = {
         "target": case.npu.name,
-        "rows": f"{count} bands of each photograph, spread evenly from top to bottom",
+        "rows": sampled.meaning(case.made, count),
         "computed_by": "LiteRT, the TFLite file that Vela was given; what Vela made is not executed",
         "measured_at": verified.now(),
         "measured_on": verified.host(),

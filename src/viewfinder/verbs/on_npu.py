@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 Bind = Callable[[Section], Section]
 """Sets the limits of quality."""
-BANDS = 2
-"""Bands of rows of each photograph that are compared, unless the request says another number."""
 
 
 @dataclass(frozen=True)
@@ -159,16 +157,16 @@ def _executed(made: Artifact, case: _Case) -> Section:
     """Execute the binary on some rows of every photograph."""
     from viewfinder.runtime import engines
 
-    pair, count = case.pair, case.request.bands or BANDS
+    pair, count = case.pair, sampled.count_of(made, case.request.bands)
 
-    def opened(one: Artifact, engine: Any, threads: int) -> sampled.SampledRunner:
+    def opened(one: Artifact, engine: Any, threads: int) -> sampled.Sampled:
         """Open the artifact's pipeline for some rows."""
         return sampled.open(one, engine, threads, count)
 
     notes = {
         "target": pair.npu.name,
         "processor": pair.npu.to_dict(),
-        "rows": f"{count} bands of each photograph, spread evenly from top to bottom",
+        "rows": sampled.meaning(made, count),
         "measured_at": verified.now(),
         "measured_on": verified.host(),
     }
@@ -244,6 +242,6 @@ class _Absent:
         return self.reason
 
 
-def _never(_artifact: Artifact, _engine: Any, _threads: int) -> sampled.SampledRunner:
+def _never(_artifact: Artifact, _engine: Any, _threads: int) -> sampled.Sampled:
     """Stand for an opener that is never called."""
     raise UsageError("nothing can be opened", "viewfinder doctor")

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from viewfinder import accelerators, artifact, files, golden, models
 from viewfinder.accelerators import ABSENT, Accelerator
 from viewfinder.artifact import Artifact
-from viewfinder.errors import UsageError, ViewfinderError
+from viewfinder.errors import MissingToolError, UsageError, ViewfinderError
 from viewfinder.golden import Golden
 from viewfinder.presets import Npu
 from viewfinder.runtime import verify as verifying
 from viewfinder.runtime.report import document as documents
 from viewfinder.runtime.report.document import Section
+from viewfinder.task import BURST
 from viewfinder.verbs import adapters, on_npu
 from viewfinder.verbs.adapters import FLOAT, NPU, Bind, Case, Order
 from viewfinder.verbs.siblings import artifacts_in
@@ -29,6 +30,7 @@ Progress = Callable[[str], None]
 Done = list[tuple[Section, Golden]]
 SNAPDRAGON = "qnn"
 """Stands for Qualcomm's NPUs where others are named by their adapter."""
+_TILE = 128
 _ON_SNAPDRAGON = (Order("onnx", FLOAT, NPU), Order("onnx", "w8a8", NPU))
 
 
@@ -38,6 +40,18 @@ class _Made:
 
     own: Artifact
     adapter: str = ""
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What there is to verify.
+
+    Attributes:
+        missing: why nothing was made for an adapter.
+    """
+
+    made: list[_Made] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,9 +108,9 @@ def verified_on_targets(request: VerifyRequest, work: Path, say: Progress) -> Ve
 
     wanted = _Wanted.of(request.processors)
     if request.is_model:
-        request, made = _of_model(request, wanted, work, say)
+        request, ready = _of_model(request, wanted, work, say)
     else:
-        made = [_Made(own) for own in artifacts_in(request.subject)]
+        ready = _Ready([_Made(own) for own in artifacts_in(request.subject)])
 
     def bind(section: Section) -> Section:
         """Set the limits of quality."""
@@ -104,10 +118,12 @@ def verified_on_targets(request: VerifyRequest, work: Path, say: Progress) -> Ve
 
     done: Done = []
     if wanted.snapdragons:
-        done += _on_snapdragons(replace(request, npus=tuple(one.name for one in wanted.snapdragons)), made, bind, say)
+        done += _on_snapdragons(
+            replace(request, npus=tuple(one.name for one in wanted.snapdragons)), ready.made, bind, say
+        )
     for one in wanted.others:
         say(f"verifying for {one.name}")
-        done += _elsewhere(request, one, made, bind)
+        done += _elsewhere(request, one, ready, bind)
     document = verbs.assembled(request.command, [section for section, _ in done], done[0][1], ())
     if request.output is not None:
         with files.explained(request.output):
@@ -116,7 +132,7 @@ def verified_on_targets(request: VerifyRequest, work: Path, say: Progress) -> Ve
     return verbs.VerifyResult(document, request.output)
 
 
-def _of_model(request: VerifyRequest, wanted: _Wanted, work: Path, say: Progress) -> tuple[VerifyRequest, list[_Made]]:
+def _of_model(request: VerifyRequest, wanted: _Wanted, work: Path, say: Progress) -> tuple[VerifyRequest, _Ready]:
     """Make what the targets take, each kind of target's in a folder of its own, and the golden pictures of all."""
     from viewfinder.verbs.export import ExportOptions, write_golden
 
@@ -125,33 +141,44 @@ def _of_model(request: VerifyRequest, wanted: _Wanted, work: Path, say: Progress
         use_cache=request.use_cache,
     )  # fmt: skip
     truth = request.golden or write_golden(options, work / golden.FILE, say)
-    made = []
+    ready = _Ready()
     for adapter, orders in wanted.orders().items():
         folder = work / adapter
-        made += [_Made(_filled(options, folder, order, say), adapter) for order in orders]
-    return replace(request, golden=truth), made
+        try:
+            ready.made += [_Made(_filled(options, folder, order, say), adapter) for order in orders]
+        except MissingToolError as error:
+            ready.missing[adapter] = f"{error.message}; {error.hint}"
+            ready.made.append(_Made(_filled(options, work / ABSENT, Order("tflite"), say), ABSENT))
+    return replace(request, golden=truth), ready
 
 
 def _filled(options: ExportOptions, folder: Path, order: Order, say: Progress) -> Artifact:
     """Export into a folder what an order says, and quantize it; float that is there already is taken."""
+    from viewfinder.export.request import PRECISIONS
     from viewfinder.verbs.export import export
 
-    base = folder / f"{order.format}-{FLOAT}"
+    exported = order.precision if order.precision in PRECISIONS else FLOAT
+    base = folder / f"{order.format}-{exported}"
     if not base.exists():
-        form = _form(options.model) if order.form == NPU else "auto"
-        export(replace(options, formats=(order.format,), form=form, output=folder), say)
-    if order.precision == FLOAT:
+        shape = _shape(options.model) if order.form == NPU else {}
+        export(replace(options, formats=(order.format,), output=folder, precision=exported, **shape), say)
+    if order.precision == exported:
         return artifact.load(base)
     _quantize(base, order, say)
     return artifact.load(folder / f"{order.format}-{order.precision}")
 
 
-def _form(model: str) -> str:
-    """Name the form that NPUs are given: of slicing the tent form, because others fall off them or are slow there.
+def _shape(model: str) -> dict[str, Any]:
+    """Return the form and the sizes that NPUs are given.
 
-    Snapdragon's compiler expects 1.25 ms of a strip in tent form and 20.8 ms in cell form (SA8255, v73).
+    Of slicing the tent form, because others fall off them or are slow there: Snapdragon's compiler expects 1.25 ms of a
+    strip in tent form and 20.8 ms in cell form (SA8255, v73). Of bursts tiles of 128 x 128, because the emulator takes
+    two minutes for one of 256 x 256.
     """
-    return "tent" if models.load(model).pipeline == "bilateral_grid" else "auto"
+    pipeline = models.load(model).pipeline
+    if pipeline == "bilateral_grid":
+        return {"form": "tent"}
+    return {"strip_rows": _TILE, "width": _TILE} if pipeline == BURST else {}
 
 
 def _quantize(folder: Path, order: Order, say: Progress) -> None:
@@ -179,14 +206,16 @@ def _on_snapdragons(request: VerifyRequest, made: Sequence[_Made], bind: Bind, s
     return on_npu.sections(request, [one.folder for one in usable], bind, say)
 
 
-def _elsewhere(request: VerifyRequest, one: Accelerator, made: Sequence[_Made], bind: Bind) -> Done:
+def _elsewhere(request: VerifyRequest, one: Accelerator, ready: _Ready, bind: Bind) -> Done:
     """Verify for one other target."""
+    made = ready.made
     if one.adapter == ABSENT:
         return [_absent(request, one, made, _missing(one))]
     adapter = adapters.load(one.adapter)
     usable = [own.own for own in made if own.adapter in {"", one.adapter} and adapter.takes(own.own)]
     if not usable:
-        return [_absent(request, one, made, f"{request.subject} has no such artifact")]
+        reason = ready.missing.get(one.adapter, f"{request.subject} has no such artifact")
+        return [_absent(request, one, made, reason)]
     done: Done = []
     for own in usable:
         truth = _golden(request, own)

@@ -17,6 +17,7 @@ from viewfinder.artifact import Artifact
 from viewfinder.golden import Golden
 from viewfinder.measurement import Evidence, Measurement, Report
 from viewfinder.recipe import Recipe
+from viewfinder.runtime import sampled
 from viewfinder.runtime.report.document import Section
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ Bind = Callable[[Section], Section]
 """Sets the limits of quality."""
 FLOAT = "float"
 CPU, NPU = "cpu", "npu"
-BANDS = 2
-"""Bands of rows of each photograph that are compared, unless the request says another number."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,8 @@ class Case:
 
     @property
     def bands(self) -> int:
-        """Return how many bands of rows of each photograph are compared."""
-        return self.request.bands or BANDS
+        """Return how many bands of rows of each photograph, or tiles of each burst, are compared."""
+        return sampled.count_of(self.made, self.request.bands)
 
 
 class Adapter(Protocol):

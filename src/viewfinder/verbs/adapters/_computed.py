@@ -1,0 +1,31 @@
+"""The row of an artifact that an engine computes here, on some rows of every photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from viewfinder.artifact import Artifact
+from viewfinder.runtime import sampled, verified
+from viewfinder.runtime import verify as verifying
+from viewfinder.runtime.engines import Engine
+from viewfinder.runtime.report.document import Section
+from viewfinder.verbs.adapters import Bind, Case
+
+
+def section(case: Case, bind: Bind, engine: Engine, notes: Mapping[str, Any]) -> Section:
+    """Compute and compare; without its tools the engine says why it did not run."""
+
+    def opened(made: Artifact, chosen: Any, threads: int) -> sampled.Sampled:
+        """Open the artifact's pipeline for some rows."""
+        return sampled.open(made, chosen, threads, case.bands)
+
+    said = {
+        "target": case.target.name,
+        "rows": sampled.meaning(case.made, case.bands),
+        "measured_at": verified.now(),
+        **notes,
+    }
+    setup = verifying.Setup(f"{engine.NAME}@{case.target.name}", engine, opened, case.request.threads, notes=said)
+    truth = sampled.golden_of(case.truth, case.made, case.bands)
+    return bind(Section(verifying.verify(case.made, truth, setup), (), {}))
