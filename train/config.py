@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from viewfinder.errors import UsageError
 
 LOGGERS = ("csv", "tensorboard")
+OPTIMIZERS = ("adamw", "muon")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 STRATEGIES = ("auto", "ddp")
 """Strategies that keep one file of weights; sharded ones have no use for half a million parameters."""
@@ -23,6 +24,7 @@ class FitConfig:
     steps: int = 20_000
     batch: int = 8
     """Pictures per step and device."""
+    optimizer: str = "adamw"
     learning_rate: float = 3e-3
     warmup_steps: int = 100
     last_rate_share: float = 0.01
@@ -54,7 +56,12 @@ class FitConfig:
         for name in ("seed", "workers", "threads"):
             if getattr(self, name) < 0:
                 raise UsageError(f"--{name} is {getattr(self, name)}", "give 0 or more")
-        for name, known in (("logger", LOGGERS), ("precision", PRECISIONS), ("strategy", STRATEGIES)):
+        for name, known in (
+            ("logger", LOGGERS),
+            ("optimizer", OPTIMIZERS),
+            ("precision", PRECISIONS),
+            ("strategy", STRATEGIES),
+        ):
             if getattr(self, name) not in known:
                 raise UsageError(f"--{name} is {getattr(self, name)!r}", f"use one of {', '.join(known)}")
         low, high = self.deviations

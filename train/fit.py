@@ -15,6 +15,7 @@ import torch
 from torch.utils.data import DataLoader, Subset
 
 from viewfinder import errors, files
+from viewfinder.train import optimizers
 from viewfinder.train.config import FitConfig, Progress
 from viewfinder.train.trainers import Recipe
 
@@ -77,8 +78,10 @@ class Fit:
         if config.threads:
             torch.set_num_threads(config.threads)
         self.config, self.folder, self.recipe, self.fabric = config, folder, recipe, fabric
-        optimiser = torch.optim.AdamW(recipe.module.parameters(), lr=config.learning_rate, weight_decay=0.0, fused=True)
-        self.module, self.optimiser = fabric.setup(recipe.module, optimiser)
+        self.module = fabric.setup_module(recipe.module)
+        # After the module: Muon's matrices share memory with weights that stand where they stay.
+        made = optimizers.build(config.optimizer, self.module, config.learning_rate)
+        self.optimizers = [fabric.setup_optimizers(one) for one in made]
         self._identity = f"{subject} {config.identity()}".strip()
         self.step, self.seconds = 0, 0.0
         self.stop_requested = False
@@ -86,7 +89,8 @@ class Fit:
 
     def _state(self) -> dict[str, Any]:
         """List what a checkpoint restores in place; fp16 keeps its loss scale in the precision plug-in."""
-        return {"module": self.module, "optimiser": self.optimiser, "scale": self.fabric.strategy.precision}
+        steppers = {f"optimizer{number}": one for number, one in enumerate(self.optimizers)}
+        return {"module": self.module, **steppers, "scale": self.fabric.strategy.precision}
 
     def resume(self) -> bool:
         """Load the last checkpoint of the folder, if there is one.
@@ -140,12 +144,15 @@ class Fit:
 
     def _train_step(self, batch: Any) -> torch.Tensor:
         """Take one optimiser step; returns the mean squared error, left on its device."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * self.config.rate_share(self.step)
+        rate = self.config.learning_rate * self.config.rate_share(self.step)
+        for one in self.optimizers:
+            one.zero_grad()
+            for group in one.param_groups:
+                group["lr"] = rate * group["rate_share"]
         loss, squared_error = self.module(batch)
-        self.optimiser.zero_grad()
         self.fabric.backward(loss)
-        self.optimiser.step()
+        for one in self.optimizers:
+            one.step()
         self.step += 1
         checked: torch.Tensor = squared_error
         return checked

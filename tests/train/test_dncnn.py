@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from viewfinder import models
 from viewfinder.errors import UsageError
-from viewfinder.train import fit, pairs, trainers
+from viewfinder.train import deepen, fit, pairs, trainers
 from viewfinder.train.config import FitConfig
 from viewfinder.train.networks.dncnn import DnCNN, fold, normalise, settle
 from viewfinder.train.pairs import Pair
@@ -95,6 +95,25 @@ def test_settling_forgets_the_last_batches(shallow):
     assert all(torch.allclose(norm.running_mean, mean) for norm, mean in zip(network.norms, before, strict=True))
     assert network.training
     assert network.norms[0].momentum == 0.1
+
+
+@pytest.mark.parametrize("depth", [4, 5, 9])
+def test_a_deeper_network_computes_the_same(shallow, depth, tmp_path, capsys):
+    """New layers change nothing at first; a shallower one than before, or a file of something else, is refused."""
+    source, output = tmp_path / "shallow.safetensors", tmp_path / "deep.safetensors"
+    save_file(shallow.state_dict(), source)
+    assert deepen.main([str(source), "--layers", str(depth), "-o", str(output)]) == 0
+    network, picture = DnCNN(1, depth), torch.rand(1, 1, 30, 34)
+    network.load_state_dict(load_file(output))
+    with torch.no_grad():
+        # Identity layers see no more than the shallow network: zero padding adds nothing to zeros.
+        assert torch.allclose(network(picture), shallow(picture), atol=1e-6)
+    output.unlink()
+    assert deepen.main([str(source), "--layers", "3", "-o", str(output)]) == 2
+    save_file({"weight": torch.ones(2)}, source)
+    assert deepen.main([str(source), "-o", str(output)]) == 2
+    assert "holds no DnCNN" in capsys.readouterr().err
+    assert not output.exists()
 
 
 def test_training_starts_from_the_given_network(shallow):

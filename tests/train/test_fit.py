@@ -43,10 +43,12 @@ def equal(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_a_killed_run_ends_with_the_same_weights(start, tmp_path, precision):
+@pytest.mark.parametrize(
+    ("precision", "optimizer"), [("32-true", "adamw"), ("bf16-mixed", "adamw"), ("32-true", "muon")]
+)
+def test_a_killed_run_ends_with_the_same_weights(start, tmp_path, precision, optimizer):
     """Killed between two checkpoints and started again: bit by bit the weights of a run that was never killed."""
-    config = replace(CONFIG, precision=precision)
+    config = replace(CONFIG, precision=precision, optimizer=optimizer)
     whole = finish(start(tmp_path / "whole", config))
     killed = start(tmp_path / "killed", config)
     seen: list[int] = []

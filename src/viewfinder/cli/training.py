@@ -38,6 +38,9 @@ Variants = Annotated[int, typer.Option("--variants", min=1, help="Versions of ea
 Init = Annotated[Path | None, typer.Option("--init", metavar="FILE", help="Weights to start from.")]
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Steps of the run.")]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Pictures per step and device.")]
+Optimizer = Annotated[
+    str, typer.Option("--optimizer", metavar="NAME", help="adamw, or muon (for convolutions; about 0.02 as rate).")
+]
 Rate = Annotated[float, typer.Option("--learning-rate", help="Largest learning rate.")]
 Crop = Annotated[int, typer.Option("--crop", min=1, help="Side of the crops that denoisers train on.")]
 Sigma = Annotated[
@@ -65,6 +68,7 @@ def train(
     init: Init = None,
     steps: Steps = 20_000,
     batch: Batch = 8,
+    optimizer: Optimizer = "adamw",
     learning_rate: Rate = 3e-3,
     crop: Crop = 64,
     sigma: Sigma = "0:55",
