@@ -21,7 +21,7 @@ from viewfinder.bursts import Burst, NoiseLevel, preparation
 from viewfinder.bursts.contract import KEY, Contract
 from viewfinder.bursts.frames import FloatFrames, Frames
 from viewfinder.errors import UsageError
-from viewfinder.export.lowering import kernel_application, phases
+from viewfinder.export.lowering import kernel_application, phases, spread
 from viewfinder.export.pipelines.layout import channels_last
 from viewfinder.export.pipelines.reach import reach, stride
 from viewfinder.export.pipelines.splitting import split
@@ -45,7 +45,7 @@ def cut(task: Task, network: Any, request: ExportRequest) -> Cut:
     tile = _tile(task, request)
     specs = _specs(task, tile)
     halo = _halo(task, network, tile)
-    lowered = phases.lower(kernel_application.lower(network), request.format)
+    lowered = spread.lower(phases.lower(kernel_application.lower(network), request.format), request.format)
     examples = tuple(_example(spec) for spec in specs)
     target = replace(task.outputs[0], shape=_shape_of(task, lowered, examples, tile))
     parts = split(task.name, lowered, specs, examples) if request.form == "split" else None

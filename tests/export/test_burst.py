@@ -16,13 +16,14 @@ from viewfinder.bursts.contract import KEY, Contract
 from viewfinder.bursts.frames import FloatFrames
 from viewfinder.errors import UsageError
 from viewfinder.export import exporter
-from viewfinder.export.lowering import kernel_application, phases
+from viewfinder.export.lowering import kernel_application, phases, spread
 from viewfinder.export.pipelines import burst as pipeline
 from viewfinder.export.reference import Reference
 from viewfinder.export.request import ExportRequest
 from viewfinder.runtime import engines, pipelines
 from viewfinder.task import Task, TensorSpec
 from viewfinder.train.networks.kernels import KernelApplication
+from viewfinder.train.networks.kpn_lite import Spread
 from viewfinder.train.networks.phases import Unphased
 
 FRAMES, SIDE = 3, 48
@@ -122,6 +123,18 @@ def test_onnx_shuffles_pixels_where_others_convolve():
     assert torch.equal(phases.lower(copy.deepcopy(plain), "onnx")(given), expected)
     assert isinstance(phases.lower(copy.deepcopy(plain), "onnx")[0], nn.PixelShuffle)
     assert isinstance(phases.lower(copy.deepcopy(plain), "tflite")[0], Unphased)
+
+
+def test_maps_of_one_number_are_written_as_accelerators_take_them():
+    """TFLite enlarges a picture of one pixel, which gives the same bits; other formats add zeros."""
+    plain = nn.ModuleDict({"spread": Spread()})
+    values, like = torch.tensor([0.1, -3.0]).reshape(1, 2, 1, 1), torch.rand(1, 5, 4, 6)
+    expected = plain["spread"](values, like)
+    assert expected.shape == (1, 2, 4, 6)
+    enlarged = spread.lower(copy.deepcopy(plain), "tflite")["spread"]
+    assert not isinstance(enlarged, Spread)
+    assert torch.equal(enlarged(values, like), expected)
+    assert isinstance(spread.lower(copy.deepcopy(plain), "onnx")["spread"], Spread)
 
 
 @pytest.mark.parametrize("form", ["whole", "split"])

@@ -22,6 +22,16 @@ FIRST_LEVEL_START = 3.0
 """Initial logit of the kernel's output against the blurs': 87 % of the weight."""
 
 
+class Spread(nn.Module):
+    """Numbers that are the same everywhere, as maps; a module, so that export can write it as accelerators take it."""
+
+    spreads = True
+
+    def forward(self, values: Tensor, like: Tensor) -> Tensor:
+        """Take ``[B, C, 1, 1]`` to the height and width of `like`, which has C channels or more."""
+        return values + torch.zeros_like(like[:, : values.shape[1]])
+
+
 class KPNLite(nn.Module):
     """Aligned frames, their merge and the noise to one clean picture, all in linear light (white 1, not clipped).
 
@@ -33,7 +43,7 @@ class KPNLite(nn.Module):
         super().__init__()
         fine, middle, coarse = widths
         self.part, self.part_one, self.part_blurs = Phases(FRAMES + 1), Phases(1), Phases(len(BLURS))
-        self.unpart = Unphased(1)
+        self.unpart, self.spread = Unphased(1), Spread()
         self.encode_fine = _convolutions(4 * (FRAMES + 1) + 2, fine, fine)
         self.encode_middle = _convolutions(fine, middle, middle)
         self.encode_coarse = _convolutions(middle, coarse, coarse)
@@ -68,7 +78,7 @@ class KPNLite(nn.Module):
         steady = torch.sqrt((torch.cat([frames, merged], 1) + offset).clamp(min=0.0)) - 0.6
         parts = self.part(steady)
         maps = torch.cat([shot * 4.0 - 0.4, offset * 4.0 - 0.4], 1)
-        features = torch.cat([parts, maps + torch.zeros_like(parts[:, :2])], 1)
+        features = torch.cat([parts, self.spread(maps, parts)], 1)
         fine = self.encode_fine(features)
         middle = self.encode_middle(F.avg_pool2d(fine, 2))
         coarse = self.encode_coarse(F.avg_pool2d(middle, 2))
