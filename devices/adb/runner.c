@@ -2,8 +2,9 @@
  *
  * The messages are those of viewfinder's Python worker (runtime/engines/_worker.py): 4 bytes length, little endian, and a
  * JSON header, then the bytes of the arrays that the header lists, in order. Standard output is the pipe; what the
- * library prints goes to standard error. Linked against libLiteRt.so of the ai-edge-litert wheel, which has no headers:
- * the declarations below are those of litert/c of version 2.3.0, as far as they are used here.
+ * library prints goes to standard error. With the NAME ``operators`` the library's profiler is on. Linked against
+ * libLiteRt.so of the ai-edge-litert wheel, which has no headers: the declarations below are those of litert/c of version
+ * 2.3.0, as far as they are used here.
  */
 #define _GNU_SOURCE
 #include <glob.h>
@@ -43,7 +44,20 @@ extern Status LiteRtGetCompiledModelOutputBufferRequirements(Handle, Index, Inde
 extern Status LiteRtCreateManagedTensorBufferFromRequirements(Handle, const Ranked *, Handle, Handle *);
 extern Status LiteRtLockTensorBuffer(Handle, void **, int), LiteRtUnlockTensorBuffer(Handle);
 extern Status LiteRtRunCompiledModel(Handle, Index, size_t, Handle *, size_t, Handle *);
+extern Status LiteRtCompiledModelGetProfiler(Handle, Handle *), LiteRtResetProfiler(Handle);
+extern Status LiteRtStartProfiler(Handle), LiteRtStopProfiler(Handle), LiteRtGetNumProfilerEvents(Handle, int *);
 
+typedef struct {
+  const char *tag;
+  int type; /* 2 is an operator of the file in LiteRT's own kernels, 8 one of a delegate's */
+  uint64_t start_us, elapsed_us;
+  int64_t memory[6];
+  uint64_t index, more;
+  int source;
+} Event;
+extern Status LiteRtGetProfilerEvents(Handle, int, Event *);
+
+enum { OWN = 2, INSIDE = 8 };
 enum { CPU = 1, READ = 0, WRITE = 1, MOST_TENSORS = 64, MARKER = 0x7E57, WINDOWS = 60 };
 static const double EDGE_S = 30; /* of a sustained run, as WINDOWS: the worker's */
 static const uint32_t LONGEST_HEADER = 1u << 24;
@@ -58,7 +72,7 @@ typedef struct {
 } Tensor;
 
 static FILE *pipe_out;
-static Handle environment, compiled;
+static Handle environment, compiled, profiler;
 static Tensor inputs[MOST_TENSORS], outputs[MOST_TENSORS];
 static Handle in_buffers[MOST_TENSORS], out_buffers[MOST_TENSORS];
 static Index n_inputs, n_outputs;
@@ -204,7 +218,7 @@ static void describe(Tensor *one, Handle tensor) {
   if (!(one->copy = malloc(one->bytes ? one->bytes : 1))) fail("memory ran out", 0);
 }
 
-static void load(const char *path, const char *threads) {
+static void load(const char *path, const char *threads, bool is_profiled) {
   Handle options, opaque, model, signature, tensor, needs;
   char *text = NULL;
   CHECK(CreateEnvironment, 0, NULL, &environment);
@@ -213,8 +227,13 @@ static void load(const char *path, const char *threads) {
   if (asprintf(&text, "num_threads = %d\n", atoi(threads)) < 0) abort();
   CHECK(CreateOpaqueOptions, "xnnpack", text, free, &opaque);
   CHECK(AddOpaqueOptions, options, opaque);
+  if (is_profiled) { /* it slows every run down, so timings are taken without */
+    CHECK(CreateOpaqueOptions, "runtime_options_string", strdup("enable_profiling = true\n"), free, &opaque);
+    CHECK(AddOpaqueOptions, options, opaque);
+  }
   CHECK(CreateModelFromFile, environment, path, &model);
   CHECK(CreateCompiledModel, environment, model, options, &compiled);
+  if (is_profiled) CHECK(CompiledModelGetProfiler, compiled, &profiler);
   CHECK(GetModelSignature, model, 0, &signature);
   CHECK(GetNumSignatureInputs, signature, &n_inputs);
   CHECK(GetNumSignatureOutputs, signature, &n_outputs);
@@ -400,6 +419,35 @@ static void add_timings(Text *to, const char *ask, const double *loaded) {
   add_number(to, ", \"memory_peak_bytes\": %.0f}, ", memory_bytes("VmHWM"));
 }
 
+/* Runs so often; says of each run's operators name, type, index and microseconds. */
+static void add_operators(Text *to, double runs) {
+  if (!profiler) fail("the runner was not started to profile", 0);
+  add(to, "\"operators\": [");
+  for (double at = 0; at < runs; at++) {
+    int n = 0;
+    CHECK(ResetProfiler, profiler);
+    CHECK(StartProfiler, profiler);
+    run();
+    CHECK(StopProfiler, profiler);
+    CHECK(GetNumProfilerEvents, profiler, &n);
+    Event *events = calloc(n > 0 ? (size_t)n : 1, sizeof *events);
+    if (!events) fail("memory ran out", 0);
+    if (n > 0) CHECK(GetProfilerEvents, profiler, n, events);
+    add(to, at ? ", [" : "[");
+    for (int i = 0, any = 0; i < n; i++) {
+      if (events[i].type != OWN && events[i].type != INSIDE) continue;
+      add(to, any++ ? ", [" : "[");
+      add_string(to, events[i].tag ? events[i].tag : "");
+      add_number(to, ", %.0f", events[i].type);
+      add_number(to, ", %.0f", (double)events[i].index);
+      add_number(to, ", %.0f]", (double)events[i].elapsed_us);
+    }
+    add(to, "]");
+    free(events);
+  }
+  add(to, "], ");
+}
+
 static void answer(char *header, FILE *from, const double *loaded) {
   static char name[4096];
   Text made = {0};
@@ -418,6 +466,7 @@ static void answer(char *header, FILE *from, const double *loaded) {
   }
   add(&made, "{");
   if (strstr(header, "\"timed\"")) add_timings(&made, header, loaded);
+  else if (strstr(header, "\"operators\"")) add_operators(&made, number(header, "\"operators\"", 1));
   else {
     double times = number(header, "\"marked\"", 0);
     if (times < 1) run();
@@ -440,7 +489,7 @@ int main(int count, char **words) {
   pipe_out = fdopen(dup(1), "wb");
   dup2(2, 1);
   double loaded[3] = {0, memory_bytes("VmRSS"), 0}, start = now_ms();
-  load(words[2], words[3]);
+  load(words[2], words[3], !strcmp(words[1], "operators"));
   loaded[0] = now_ms() - start;
   loaded[2] = memory_bytes("VmRSS");
   Text ready = {0};

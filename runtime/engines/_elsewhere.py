@@ -12,9 +12,9 @@ from types import MappingProxyType
 from typing import Protocol
 
 from viewfinder.artifact import GraphFile
-from viewfinder.errors import UsageError
+from viewfinder.errors import NotVerifiedError, UsageError
 from viewfinder.measurement import Evidence
-from viewfinder.runtime.engines._process import Interpreter, WorkerRunner, open_in
+from viewfinder.runtime.engines._process import PROFILER, Interpreter, WorkerRunner, open_in
 
 MODULES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -110,6 +110,22 @@ class Elsewhere:
 
     def open(self, artifact_path: Path, graph: GraphFile, threads: int) -> WorkerRunner:
         """Load a file on the device; see `viewfinder.runtime.engines.Engine.open`."""
+        return self._opened(artifact_path, graph, threads, self._runtime[1])
+
+    def open_profiler(self, artifact_path: Path, graph: GraphFile) -> WorkerRunner:
+        """Load a file on the device with the runner's profiler on.
+
+        Raises:
+            NotVerifiedError: what runs there has none.
+        """
+        if not self.launcher.python().native:
+            raise NotVerifiedError(
+                f"what runs on {self.launcher.name} has no profiler", "ask for operators here, or on a phone"
+            )
+        return self._opened(artifact_path, graph, 1, PROFILER)
+
+    def _opened(self, artifact_path: Path, graph: GraphFile, threads: int, module: str) -> WorkerRunner:
+        """Start what runs there."""
         launch = self.launcher.python(self.counts)
         there = Interpreter(
             tuple(launch.argv),
@@ -119,4 +135,4 @@ class Elsewhere:
             self.launcher.place,
             launch.native,
         )
-        return open_in(there, self._runtime[1], artifact_path, graph, threads)
+        return open_in(there, module, artifact_path, graph, threads)

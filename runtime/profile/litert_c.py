@@ -25,7 +25,7 @@ OWN, INSIDE = 2, 8
 """Types of events: an operator of the file in LiteRT's own kernels, one of a delegate's operators."""
 _CPU, _WRITE = 1, 1
 _MOST_DIMENSIONS = 8
-_RANK_BITS = 0x7F
+_LONGEST_NAME = 200
 _Handle = ctypes.c_void_p
 
 
@@ -195,6 +195,19 @@ def told(found: Sequence[Any]) -> list[Event]:
         for one in found
         if one.type in {OWN, INSIDE}
     ]
+
+
+def read(answer: list[Any]) -> list[list[Event]]:
+    """Read what a phone's runner tells of each inference: lists of name, type, index and microseconds.
+
+    Raises:
+        NotVerifiedError: it tells something else.
+    """
+    try:
+        runs = [[(str(name)[:_LONGEST_NAME], *map(int, numbers)) for name, *numbers in run] for run in answer]
+        return [[Event(name, kind, index, max(cost, 0)) for name, kind, index, cost in run] for run in runs]
+    except (TypeError, ValueError) as error:
+        raise NotVerifiedError("the phone tells of its operators what cannot be read", "repeat the command") from error
 
 
 def _size(value: int) -> ctypes.c_size_t:

@@ -29,7 +29,7 @@ mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
 printf %s {binfmt} >/proc/sys/fs/binfmt_misc/register
 mount --bind {home} {root}/home/pi
 mount --bind {site} {root}/opt/site
-if test -e {home}/small; then mkdir -p {home}/.cache; mount -t tmpfs -o size=1m none {root}/home/pi/.cache; fi
+if test -e {home}/small; then (cd {root}/home/pi; mkdir -p .cache; mount -t tmpfs -o size=1m none .cache); fi
 mount --rbind /dev {root}/dev
 mount --rbind /proc {root}/proc
 mount --bind {profile}/proc/cpuinfo {root}/proc/cpuinfo

@@ -213,7 +213,7 @@ def test_what_did_not_fit_is_removed(tmp_path):
     @asynccontextmanager
     async def sftp():
         """Open a session whose disk is full."""
-        answers = {"realpath": "/home/pi", "exists": False, "readdir": [], "makedirs": None}
+        answers = {"realpath": "/srv", "exists": False, "readdir": [], "makedirs": None}
         calls = {name: AsyncMock(return_value=answer) for name, answer in answers.items()}
         stat = AsyncMock(return_value=SimpleNamespace(mtime=1))
         yield SimpleNamespace(**calls, stat=stat, put=AsyncMock(side_effect=asyncssh.SFTPFailure("Failure")))
@@ -223,7 +223,7 @@ def test_what_did_not_fit_is_removed(tmp_path):
     with pytest.raises(asyncssh.SFTPFailure):
         asyncio.run(session.push(connection, session.Content.of(tmp_path / "large")))
     (line,) = asked
-    assert re.fullmatch(rf"rm -rf /home/pi/{session.FOLDER}/pushed/[0-9a-f]{{64}}\.[0-9a-f]{{32}}", line)
+    assert re.fullmatch(rf"rm -rf /srv/{session.FOLDER}/pushed/[0-9a-f]{{64}}\.[0-9a-f]{{32}}", line)
 
 
 def _descendants(parent: int) -> list[int]:

@@ -139,6 +139,20 @@ def test_a_profile_says_in_what_state_the_phone_was(runner, phone, hdrnet):
 
 
 @pytest.mark.adb
+def test_operators_on_a_phone(runner, phone, hdrnet, tmp_path):
+    """The runner's profiler tells each step inside XNNPACK and its cost, and what fell back by its name in the file."""
+    request = ProfileRequest(str(hdrnet), target(phone), output=tmp_path / "out", operators=True, **QUICK)
+    found = profile(request).document.sections[0].report.notes["operators"]
+    assert set(found) == {"coefficients", "strip"}
+    for steps in found.values():
+        assert all(one["microseconds"] >= 0 for one in steps)
+        assert sum(one["microseconds"] for one in steps) > 0
+        assert any("Convolution" in one["kind"] or "Matrix" in one["kind"] for one in steps)
+    assert all(one["name"] and one["fallback"] for one in found["strip"] if one["where"] != "XNNPACK")
+    assert (tmp_path / "out" / f"{hdrnet.name}.strip.node-data.json").is_file()
+
+
+@pytest.mark.adb
 def test_a_sustained_run_on_a_phone(runner, phone, hdrnet, tmp_path):
     """The runner draws the curve of the worker: windows without a gap, both edges, clocks and memory."""
     device = devices.load(f"android:{phone.serial}")

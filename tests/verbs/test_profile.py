@@ -167,6 +167,8 @@ def test_a_hosted_phone_draws_a_curve(build, hub):
         ({"sustain_s": 5.0, "against": Path()}, "in turn on this computer only"),
         ({"target": Target.parse("onnx@ssh:pi"), "against": Path()}, "in turn on this computer only"),
         ({"threads": 2, "target": Target.parse("onnx@arm64")}, "exact for one thread only"),
+        ({"operators": True, "target": Target.parse("tflite@arm64")}, "on this computer and on phones"),
+        ({"operators": True, "against": Path()}, "one artifact at a time"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(build, changes, said):
@@ -248,6 +250,8 @@ def test_a_board_behind_ssh_verifies_and_measures(build, board):
     assert report.evidence is Evidence.MEASURED
     assert report.engine == f"onnxruntime@{board.name}"
     assert "onnxruntime==" in report.notes["wheels"]
+    assert report.notes["before"]["cores"] == report.notes["after"]["cores"] != []
+    assert report.notes["throttled"] == ""
     assert numbers(result)["model_warm_p50_ms"] > 0
     pushed = sorted(path.name for path in (board.home / ".cache/viewfinder-device/pushed").glob("*/*"))
     assert pushed == ["_worker.py", "model.onnx"]

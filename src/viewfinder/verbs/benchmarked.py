@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from viewfinder.artifact import Artifact
 from viewfinder.errors import NotVerifiedError, UsageError
 from viewfinder.measurement import Measurement
 from viewfinder.runtime.profile import benchmark_model
+from viewfinder.runtime.profile.latency import Schedule
 
-if TYPE_CHECKING:
-    from viewfinder.verbs.profiling import Job, Progress
-
+Progress = Callable[[str], None]
 TOOL = "benchmark_model"
 
 
@@ -36,21 +35,21 @@ def uses_tool(device: Any, artifact_format: str) -> bool:
     return artifact_format == "tflite" and getattr(device, "benchmark", None) is not None
 
 
-def timed_by_tool(made: Artifact, device: Any, job: Job, say: Progress) -> list[Measurement]:
+def timed_by_tool(made: Artifact, device: Any, threads: int, schedule: Schedule, say: Progress) -> list[Measurement]:
     """Time every graph with the user's benchmark_model, which feeds random numbers.
 
     Raises:
         NotVerifiedError: it does not run there, or prints no timings.
         UsageError: it cannot run without a pause for so long.
     """
-    if job.schedule.sustain_s:
+    if schedule.sustain_s:
         raise UsageError(f"{TOOL} does not tell a curve", "leave --sustain out, or take our own runner")
     program, found = device.place(device.benchmark), list[Measurement]()
-    how = f"{job.threads} thread{'s' if job.threads > 1 else ''} not pinned, on {device.name}, random inputs"
+    how = f"{threads} thread{'s' if threads > 1 else ''} not pinned, on {device.name}, random inputs"
     for graph in made.graphs:
         say(f"{TOOL} times {graph.name} on {device.name}")
-        words = benchmark_model.arguments(device.place(made.path(graph)), job.threads, job.schedule)
-        done = device.run([program, *words], job.schedule.timeout_s)
+        words = benchmark_model.arguments(device.place(made.path(graph)), threads, schedule)
+        done = device.run([program, *words], schedule.timeout_s)
         if done.code:
             last = [line for line in f"{done.output}\n{done.errors}".splitlines() if line.strip()][-1:]
             raise NotVerifiedError(

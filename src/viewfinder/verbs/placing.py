@@ -1,8 +1,9 @@
-"""The operators of an artifact on this computer: where each runs, what it costs, and Model Explorer's file of it."""
+"""The operators of an artifact, here or on a phone: where each runs, what it costs, and Model Explorer's file of it."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,11 @@ from viewfinder.artifact import Artifact
 from viewfinder.errors import NotVerifiedError
 from viewfinder.jobs import Job
 from viewfinder.measurement import Report
-from viewfinder.runtime.profile import operators
+from viewfinder.runtime.profile import litert_c, operators
 from viewfinder.runtime.profile.feeds import first_feeds
+from viewfinder.runtime.profile.operators import litert
+from viewfinder.target import Target
+from viewfinder.verbs import on_device
 
 if TYPE_CHECKING:
     from viewfinder.runtime.engines import Engine
@@ -41,6 +45,29 @@ def placed(made: Artifact, engine: Engine) -> dict[str, list[dict[str, Any]]]:
         if one.error is not None:
             raise NotVerifiedError(f"the operators of {one.name} are not told: {one.error.message}", one.error.hint)
     return {graph.name: ended[graph.name].value for graph in made.graphs}
+
+
+def placed_on(made: Artifact, target: Target) -> dict[str, list[dict[str, Any]]]:
+    """Return the operators of every graph on the device of a target, as its runner's profiler tells them.
+
+    Raises:
+        NotVerifiedError: what runs there has no profiler, or does not answer.
+        UsageError: somebody else has the device.
+    """
+    from viewfinder.runtime import engines
+
+    device = on_device.launcher(target)
+    there = engines.on(device, made.format, device.evidence)
+    if made.format != "tflite" or not hasattr(there, "open_profiler"):
+        raise NotVerifiedError(f"{device.name} does not tell what the operators of {made.format} cost")
+    feeds = first_feeds(made, engines.for_format(made.format), photos.read(demo.photos()[0]).pixels)
+    found = {}
+    with on_device.owned(target):
+        for graph in made.graphs:
+            runner = there.open_profiler(made.path(graph), graph)
+            runs = litert_c.read(runner.operators(feeds[graph.name], operators.RUNS + 1))
+            found[graph.name] = [asdict(one) for one in litert.executed(runs, litert.placed(made.path(graph)))]
+    return found
 
 
 def write(report: Report, output: Path) -> list[Path]:

@@ -61,9 +61,10 @@ class ProfileRequest:
         """Refuse what nothing can run with."""
         if not 0 <= self.sustain_s <= MOST_SUSTAINED_S:
             raise UsageError(f"a sustained run of {self.sustain_s} s", f"give at most {MOST_SUSTAINED_S / 3600:g} h")
-        if self.operators and (self.against or (self.target is not None and self.target.device != HOST)):
+        if self.operators and (self.against or not self._tells_operators):
             raise UsageError(
-                "operators are looked at on this computer, one artifact at a time", "leave --operators out"
+                "operators are looked at on this computer and on phones behind adb, one artifact at a time",
+                "leave --operators out",
             )
         if self.against and (self.sustain_s or (self.target is not None and self.target.device != HOST)):
             raise UsageError(
@@ -82,6 +83,11 @@ class ProfileRequest:
             raise UsageError(
                 f"{self.threads} threads on {self.target}: counts are exact for one thread only", "leave --threads out"
             )
+
+    @property
+    def _tells_operators(self) -> bool:
+        """Tell the devices whose runtimes have a profiler that is asked."""
+        return self.target is None or self.target.device.partition(":")[0] in {HOST, "android"}
 
     @property
     def schedule(self) -> Schedule:
@@ -148,8 +154,10 @@ def _with_operators(made: Artifact, request: ProfileRequest, report: Report, say
     from viewfinder.verbs import placing
 
     say(f"looking at the operators of {made.folder.name}")
+    where = request.target if request.target is not None and request.target.device != HOST else None
     try:
-        more: dict[str, Any] = {"operators": placing.placed(made, profiling.host_engine(made)[0])}
+        told = placing.placed_on(made, where) if where else placing.placed(made, profiling.host_engine(made)[0])
+        more: dict[str, Any] = {"operators": told}
     except NotVerifiedError as error:
         more = {"operators_not_told": error.message}
     found = replace(report, notes={**report.notes, **more})

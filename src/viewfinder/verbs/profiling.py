@@ -57,7 +57,7 @@ def profiled(made: Artifact, job: Job, say: Progress) -> Profiled:
             return str(job.target), facts, _timed_by_itself(made, device, feeds, job, say)
         if benchmarked.uses_tool(device, made.format):
             with benchmarked.watched(device) as state:
-                found = benchmarked.timed_by_tool(made, device, job, say)
+                found = benchmarked.timed_by_tool(made, device, job.threads, job.schedule, say)
             return f"{benchmarked.TOOL}@{device.name}", facts | state, found
         way = _counted if device.evidence is Evidence.EMULATED else _timed_there
         with benchmarked.watched(device) as state:

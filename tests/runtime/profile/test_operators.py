@@ -67,6 +67,14 @@ def test_events_of_litert():
     assert (own.name, own.kind, own.microseconds, own.fallback) == ("x", "PADV2", 14.0, "because")
 
 
+@pytest.mark.parametrize("answer", [[["x"]], [[["x", 8, 0]]], [[["x", 8, 0, "y"]]], [5], [[None]]])
+def test_a_phone_that_tells_something_else(answer):
+    """Too few words, no numbers, no lists."""
+    with pytest.raises(NotVerifiedError, match="cannot be read"):
+        litert_c.read(answer)
+    assert litert_c.read([[["x", 8, 0, 7]]]) == [[litert_c.Event("x", litert_c.INSIDE, 0, 7)]]
+
+
 def node(index, inputs, outputs, name="ADD"):
     """Return a node as the interpreter describes it."""
     return {"index": index, "op_name": name, "inputs": inputs, "outputs": outputs}
