@@ -20,6 +20,7 @@ from viewfinder.runtime.htp.compiler import FallbackError
 
 FP32, FP16 = "fp32", "fp16"
 PRECISIONS = (FP32, FP16)
+MISSING = "the toolchain lavapipe is not installed; viewfinder doctor --install lavapipe"
 MODULE = "ai_edge_litert.compiled_model"
 TIMEOUT_S = 300.0
 """For loading a file and for one run: shaders of a burst network are compiled for about a minute on one core."""
@@ -55,7 +56,7 @@ class LitertGpu:
     def probe(self) -> str | None:
         """Run one operator on the driver; return why that does not work, or None."""
         if self.environment is None:
-            return f"the toolchain {self.TOOLCHAIN} is not installed; viewfinder doctor --install {self.TOOLCHAIN}"
+            return MISSING
         reason = engines.load("litert").probe()
         if reason is not None:
             return reason

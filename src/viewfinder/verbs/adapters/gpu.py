@@ -18,7 +18,7 @@ from viewfinder.runtime.gpu import litert, log
 from viewfinder.runtime.htp import figures
 from viewfinder.runtime.htp.compiler import FallbackError
 from viewfinder.runtime.report.document import Section
-from viewfinder.verbs.adapters import FLOAT, NPU, Bind, Case, Order, _computed
+from viewfinder.verbs.adapters import FLOAT, NPU, Bind, Case, Order, _computed, not_run
 
 NEEDS = (Order("tflite", FLOAT, NPU),)
 ERRORS = "gpu_shader_errors"
@@ -39,9 +39,11 @@ def _section(case: Case, bind: Bind, precision: str) -> Section:
     """Compile and execute every graph; what would fall back is a result."""
     from viewfinder.devices.toolchains import vulkan
 
-    name = f"gpu-{case.made.precision}-{precision}"
+    name, driver = f"gpu-{case.made.precision}-{precision}", vulkan.environment()
+    if driver is None:
+        return not_run(case, name, litert.MISSING)
     with tempfile.TemporaryDirectory(prefix="viewfinder-gpu-") as work:
-        engine = litert.LitertGpu(vulkan.environment(), precision, Path(work), case.request.max_fallback_ops)
+        engine = litert.LitertGpu(driver, precision, Path(work), case.request.max_fallback_ops)
 
         def labelled(section: Section) -> Section:
             """Name the row; float in fp16 is held to the limits of fp16."""
