@@ -69,7 +69,8 @@ def collect(client: Any, request: dict[str, Any]) -> dict[str, Any]:
         import numpy as np
 
         joined = np.stack if kind == "inferences" else _only
-        np.savez(target, **{name: joined(values) for name, values in job.download_output_data().items()})
+        arrays: dict[str, Any] = {name: joined(values) for name, values in job.download_output_data().items()}
+        np.savez(target, **arrays)
     return {"file": target}
 
 

@@ -115,7 +115,7 @@ class _Session:
         self._call("CreateModelFromFile", self._environment, str(path).encode(), ctypes.byref(model))
         self._call("CreateCompiledModel", self._environment, model, options, ctypes.byref(self._compiled))
         self._call("CompiledModelGetProfiler", self._compiled, ctypes.byref(self._profiler))
-        if not self._profiler:
+        if self._profiler.value is None:
             raise NotVerifiedError("LiteRT has no profiler for this file", "leave --operators out")
         signature = _Handle()
         self._call("GetModelSignature", model, _size(0), ctypes.byref(signature))
@@ -204,8 +204,13 @@ def read(answer: list[Any]) -> list[list[Event]]:
         NotVerifiedError: it tells something else.
     """
     try:
-        runs = [[(str(name)[:_LONGEST_NAME], *map(int, numbers)) for name, *numbers in run] for run in answer]
-        return [[Event(name, kind, index, max(cost, 0)) for name, kind, index, cost in run] for run in runs]
+        return [
+            [
+                Event(str(name)[:_LONGEST_NAME], int(kind), int(index), max(int(cost), 0))
+                for name, kind, index, cost in run
+            ]
+            for run in answer
+        ]
     except (TypeError, ValueError) as error:
         raise NotVerifiedError("the phone tells of its operators what cannot be read", "repeat the command") from error
 

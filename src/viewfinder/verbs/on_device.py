@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from viewfinder.artifact import Artifact
 from viewfinder.errors import UsageError
@@ -13,6 +13,7 @@ from viewfinder.runtime.verify import Setup
 from viewfinder.target import HOST, OLD_RUNTIME, Target
 
 if TYPE_CHECKING:
+    from viewfinder.runtime import verify as verifying
     from viewfinder.runtime.engines import Engine
 
 
@@ -28,7 +29,8 @@ def setup_on(made: Artifact, target: Target, threads: int) -> Setup:
     if hasattr(device, "infer"):
         service = batched.Engine(device, made.format)
         told = {} if service.probe() else device.facts()
-        return Setup(service.NAME, service, batched.open, threads, {"target": str(target), **told})
+        own = cast("verifying.Engine", service)
+        return Setup(service.NAME, own, batched.open, threads, {"target": str(target), **told})
     device = launcher(target)
     engine = engine_on(device, made)
     facts = {} if device.problem() else device.facts()
