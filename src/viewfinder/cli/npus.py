@@ -154,6 +154,8 @@ def verified(result: VerifyResult) -> str:
     parts += [f"cost: {text}" for text in sorted(said)][:_COSTS]
     rows = {report.notes["rows"] for report in reports if "rows" in report.notes}
     parts += [f"rows: {text}" for text in sorted(rows)]
+    by = {report.notes["computed_by"] for report in reports if "computed_by" in report.notes}
+    parts += [f"computed by: {text}" for text in sorted(by)]
     written = [f"report: {result.folder}"] if result.folder else []
     return "\n\n".join([*parts, f"verdict: {result.document.verdict}", *written])
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 TOOLCHAIN = "vela"
 FORMAT = "ethosu"
+REFERENCE_MODEL = "tosa"
+_TOSA = "Arm's TOSA reference model, the TFLite file that Vela was given"
+_LITERT = "LiteRT, the TFLite file that Vela was given"
 Bind = Callable[[Section], Section]
 SRAM, DRAM, CYCLES = "npu_estimate_sram_bytes", "npu_estimate_dram_bytes", "npu_estimate_cycles"
 _LAYERS = 12
@@ -135,7 +138,21 @@ def _compiled(case: Case, graph: GraphFile, work: Path) -> Compiled:
 
 
 def _compared(case: Case) -> Section:
-    """Run the integer artifact on some rows of every photograph."""
+    """Compute the integers on some rows of every photograph: in Arm's reference model, else in LiteRT."""
+    from viewfinder.devices import toolchains
+
+    python = toolchains.python(REFERENCE_MODEL)
+    if python is None:
+        return _by(case, _InIntegers(), f"{_LITERT}; {toolchains.remedy(REFERENCE_MODEL)} brings Arm's reference model")
+    done = _by(case, engines.load(REFERENCE_MODEL, python), _TOSA)
+    if done.report.evidence is not Evidence.NOT_RUN:
+        return done
+    reason = next((one.reason for one in done.report.measurements if one.reason), "no reason given")
+    return _by(case, _InIntegers(), f"{_LITERT}; Arm's reference model did not: {reason}")
+
+
+def _by(case: Case, engine: verifying.Engine, said: str) -> Section:
+    """Compute with an engine."""
     count = sampled.count_of(case.made, case.request.bands)
 
     def opened(one: Artifact, engine: Any, threads: int) -> sampled.Sampled:
@@ -145,11 +162,11 @@ def _compared(case: Case) -> Section:
     notes = {
         "target": case.npu.name,
         "rows": sampled.meaning(case.made, count),
-        "computed_by": "LiteRT, the TFLite file that Vela was given; what Vela made is not executed",
+        "computed_by": f"{said}; what Vela made is not executed",
         "measured_at": verified.now(),
         "measured_on": verified.host(),
     }
-    setup = verifying.Setup(f"{TOOLCHAIN}@{case.npu.name}", _InIntegers(), opened, notes=notes)
+    setup = verifying.Setup(f"{TOOLCHAIN}@{case.npu.name}", engine, opened, notes=notes)
     report = verifying.verify(case.made, sampled.golden_of(case.truth, case.made, count), setup)
     return Section(report, (), {})
 

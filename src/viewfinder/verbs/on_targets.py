@@ -145,7 +145,7 @@ def _of_model(request: VerifyRequest, wanted: _Wanted, work: Path, say: Progress
     for adapter, orders in wanted.orders().items():
         folder = work / adapter
         try:
-            ready.made += [_Made(_filled(options, folder, order, say), adapter) for order in orders]
+            ready.made.extend(_Made(_filled(options, folder, order, say), adapter) for order in orders)
         except MissingToolError as error:
             ready.missing[adapter] = f"{error.message}; {error.hint}"
             ready.made.append(_Made(_filled(options, work / ABSENT, Order("tflite"), say), ABSENT))

@@ -1,0 +1,93 @@
+"""Runs a TFLite file in Arm's TOSA reference model: ``SCRIPT WORKER tosa FOLDER THREADS``, in the toolchain's Python.
+
+It answers as `_worker` does, whose file is the first word: neither file may import anything of ours by name. The folder
+holds ``graph.tflite`` and ``ends.json`` (`viewfinder.runtime.engines.tosa`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+class Tosa:
+    """A file, converted to TOSA, in the reference model."""
+
+    def __init__(self, _module: str, path: str, _threads: int) -> None:
+        """Convert it; the reference model has one thread."""
+        import tosa_reference_model
+        from tosa_converter_for_tflite import tflite_flatbuffer_to_tosa_mlir
+
+        folder = Path(path)
+        bytecode, flatbuffer = folder / "graph.mlirbc", folder / "graph.tosa"
+        self._ends = json.loads((folder / "ends.json").read_text(encoding="utf-8"))
+        tflite_flatbuffer_to_tosa_mlir(str(folder / "graph.tflite"), str(bytecode))
+        tool = Path(tosa_reference_model.__file__).parents[1] / "bin" / "tosa-opt"
+        argv = [str(tool), str(bytecode), "--tosa-serialize", f"--tosa-flatbuffer-filename={flatbuffer}"]
+        done = subprocess.run([*argv, "-o", os.devnull], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"it cannot be written as TOSA: {last(done.stderr)}")
+        self._model, self._graph = tosa_reference_model, flatbuffer.read_bytes()
+        self._arrays: dict[str, Any] = {}
+        self._results: list[Any] = []
+
+    def shapes(self) -> list[dict[str, list[int]]]:
+        """Return the shapes of the inputs and of the outputs, by name."""
+        return [{end["name"]: end["shape"] for end in self._ends[side]} for side in ("inputs", "outputs")]
+
+    def set(self, arrays: dict[str, Any]) -> None:
+        """Round the inputs to integers, as the operators at the file's ends do."""
+        self._arrays = {end["name"]: rounded(arrays[end["name"]], end) for end in self._ends["inputs"]}
+
+    def invoke(self) -> None:
+        """Compute; a result that the specification leaves open is an error."""
+        given = [self._arrays[end["name"]] for end in self._ends["inputs"]]
+        self._results, status = self._model.run(self._graph, given)
+        if status != self._model.GraphStatus.TOSA_VALID:
+            raise RuntimeError(f"TOSA's specification does not say what comes out: {status.name}")
+
+    def results(self) -> dict[str, Any]:
+        """Widen the outputs to float."""
+        found = {}
+        for end, result in zip(self._ends["outputs"], self._results, strict=True):
+            values = result.reshape(end["shape"]).astype(np.float32)
+            found[end["name"]] = (values - np.float32(end["zero_point"])) * np.float32(end["scale"])
+        return found
+
+
+def rounded(values: Any, end: dict[str, Any]) -> Any:
+    """Round float values to the integers of an input."""
+    limits = np.iinfo(end["type"])
+    steps = np.rint(values / np.float32(end["scale"])) + end["zero_point"]
+    return np.ascontiguousarray(steps.clip(limits.min, limits.max).astype(end["type"]))
+
+
+def last(text: str) -> str:
+    """Return the last line that says something."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1][-300:] if lines else "no message"
+
+
+def main(worker_path: str, words: list[str]) -> None:
+    """Answer until the pipe ends."""
+    found = importlib.util.spec_from_file_location("viewfinder_worker", worker_path)
+    if found is None or found.loader is None:
+        sys.exit(f"{worker_path} is no module")
+    worker: Any = importlib.util.module_from_spec(found)
+    sys.modules[found.name] = worker
+    found.loader.exec_module(worker)
+    worker.MODELS["tosa"] = Tosa
+    pipe = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    worker.main(words[0], words[1], int(words[2]), pipe)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
