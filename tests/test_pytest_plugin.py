@@ -10,7 +10,7 @@ import flip_evaluator  # noqa: F401 pytester forgets what is imported first insi
 import pytest
 import skimage.color
 import skimage.metrics  # noqa: F401 see above
-from tests.verbs import made
+from tests.verbs import burst_build, made
 
 import viewfinder.cli.gating
 import viewfinder.verbs.gate  # noqa: F401 see above
@@ -104,3 +104,16 @@ def test_the_package_brings_the_fixture():
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_networks_that_merge_bursts_are_gated(project):
+    """The fixture takes golden bursts as it takes photographs: green for float, red for one that errs by 5 %."""
+    burst_build.build(project.path / "bursts")
+    project.makeconftest("")
+    case = "gates: [{model: mean, targets: [onnx], precisions: [PRECISION], artifacts: bursts}]"
+    limits = "version: 1\nlimits: {against_float: {worst_psnr_db: 60}, strata: {gain=4: {worst_drop_db: 0.3}}}\n"
+    for precision, outcome in (("float", {"passed": 1}), ("fp16", {"failed": 1})):
+        (project.path / "gate.yaml").write_text(limits + case.replace("PRECISION", precision))
+        result = run(project)
+        result.assert_outcomes(**outcome)
+    result.stdout.fnmatch_lines(["*fail: mean onnx@onnxruntime fp16: against_float.worst_psnr_db*"])

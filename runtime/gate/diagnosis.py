@@ -64,8 +64,9 @@ def explained(stand: Stand) -> Explanation | None:
 
 def _trials(stand: Stand, output: Picture) -> Iterator[Trial]:
     """Try every cause, the cheap ones first: those that need no run."""
-    tries: Sequence[Tries] = (_swapped_output, _shifted_output, _ranged, _resized, _swapped_input, _shifted_input)
-    for one in tries:
+    of_output: Sequence[Tries] = (_swapped_output, _shifted_output, _ranged)
+    of_input: Sequence[Tries] = (_resized, _swapped_input, _reordered_frames, _shifted_input)
+    for one in (*of_output, *of_input):
         yield from one(stand, output)
 
 
@@ -103,6 +104,20 @@ def _reordered(order: Sequence[int]) -> Change:
     return lambda picture: picture[..., np.argsort(order)]
 
 
+def _reordered_frames(stand: Stand, _output: Picture) -> Iterator[Trial]:
+    """Bring the frames of a burst into another order: turned round, moved on by one, or another one the reference."""
+    for name in stand.frames():
+        first = list(range(stand.fed[name].shape[2]))
+        orders = [first[::-1], [*first[1:], 0], [first[-1], *first[:-1]]]
+        orders += [[other, *first[1:other], 0, *first[other + 1 :]] for other in first[1:]]
+        for order in orders:
+            changed = stand.run({name: _reordered(order)})
+            told = (
+                f"the frames of the input {name} are read in the order {' '.join(map(str, order))}, the reference is 0"
+            )
+            yield Trial("frames-reordered", told, _psnr(stand, changed))
+
+
 def _shifted_output(stand: Stand, output: Picture) -> Iterator[Trial]:
     """Move the result by one pixel, and compare where both pictures are."""
     for y, x in SHIFTS:
@@ -126,7 +141,7 @@ def _direction(y: int, x: int) -> str:
 
 def _shifted_input(stand: Stand, _output: Picture) -> Iterator[Trial]:
     """Move single inputs by one pixel; their edge is repeated."""
-    for name in stand.inputs():
+    for name in (*stand.inputs(), *stand.frames()):
         for y, x in SHIFTS:
             told = f"the input {name} is shifted by one pixel ({_direction(y, x)})"
             yield Trial("shifted", told, _psnr(stand, stand.run({name: _moved_back(y, x)})))

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.golden import GoldenPhoto
 from viewfinder.runtime.verify import Setup
-from viewfinder.task import TensorSpec
+from viewfinder.task import BURST, TensorSpec
 
+FRAMES = "frames"
+"""The input of burst networks that holds the frames of one plane, the reference first."""
 Picture = NDArray[np.float32]
 Change = Callable[[Picture], Picture]
 """``[H, W, 3]`` to the same shape."""
@@ -45,7 +47,16 @@ class Stand:
 
     def inputs(self) -> list[str]:
         """List the names of the inputs that are pictures."""
-        return [spec.name for graph in self.artifact.graphs for spec in graph.inputs if is_picture(spec)]
+        return [spec.name for spec in self._specs() if is_picture(spec) and spec.name not in self.frames()]
+
+    def frames(self) -> list[str]:
+        """List the names of the inputs that are bursts; their frames are seen as channels, ``[H, W, N]``."""
+        is_burst = self.artifact.pipeline == BURST
+        return [spec.name for spec in self._specs() if is_burst and spec.name == FRAMES]
+
+    def _specs(self) -> list[TensorSpec]:
+        """List the inputs of all graphs."""
+        return [spec for graph in self.artifact.graphs for spec in graph.inputs]
 
     def run(self, changes: Mapping[str, Change] | None = None) -> Picture:
         """Run the photograph with `changes` made to the inputs of those names; return ``[H, W, 3]`` in 0..1."""
@@ -74,7 +85,8 @@ class _Changing:
     def open(self, path: Any, graph: GraphFile, *rest: Any, **options: Any) -> Graph:
         """Load a graph, and put it behind the changes."""
         loaded = self.stand.graph(graph, path, graph, *rest, **options)
-        pictures = {spec.name: spec for spec in graph.inputs if is_picture(spec)}
+        names = {*self.stand.inputs(), *self.stand.frames()}
+        pictures = {spec.name: spec for spec in graph.inputs if spec.name in names}
 
         def run(feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
             """Change the pictures and go on."""
