@@ -11,11 +11,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from viewfinder import models
 from viewfinder.bursts import BadBurstError, Burst
 from viewfinder.bursts.contract import KEY, Contract
 from viewfinder.bursts.frames import FloatFrames
 from viewfinder.errors import UsageError
-from viewfinder.export import exporter
+from viewfinder.export import exporter, weights
 from viewfinder.export.lowering import kernel_application, phases, spread
 from viewfinder.export.pipelines import burst as pipeline
 from viewfinder.export.reference import Reference
@@ -152,6 +153,23 @@ def test_graphs_equal_the_network(network, form):
     names = [[spec.name for spec in graph.inputs] for graph in cut.graphs]
     assert names == ([["frames", "deviation"]] if form == "whole" else [["frames", "deviation"], ["kernels", "frames"]])
     assert Contract.from_dict(cut.parameters[KEY]) == Contract(FRAMES, aligned=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "uses"), [("kpn-lite", ["kernels", "merged"]), ("kpn", ["kernels", "frames"])])
+def test_shipped_networks_split_into_the_same(model, uses):
+    """Kernels' network and application of the shipped weights, one after another, are the network to 1e-5."""
+    task, side = models.load(model), 96
+    shipped = weights.load(task, task.weights_file())
+    task = replace(task, pipeline_options={"align": True, "halo": 36})
+    cut = pipeline.cut(task, shipped, ExportRequest("tflite", form="split", width=side, strip_rows=side))
+    values = {spec.name: torch.rand(spec.shape) * 0.5 for spec in cut.graphs[0].inputs}
+    with torch.no_grad():
+        expected = shipped(*values.values())
+        for graph in cut.graphs:
+            values[graph.outputs[0].name] = graph.module(*(values[spec.name] for spec in graph.inputs))
+    assert [spec.name for spec in cut.graphs[1].inputs] == uses
+    assert (values["denoised"] - expected).abs().max() <= 1e-5
 
 
 def test_the_reach_is_measured(network):
