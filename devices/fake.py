@@ -21,10 +21,12 @@ from typing import Any
 from viewfinder import files
 from viewfinder.devices import DeviceBusyError, DeviceError, DeviceInfo, DeviceLostError, Finished, Found, Pushed
 from viewfinder.devices._folder import content, inside
-from viewfinder.errors import MissingToolError, UsageError
+from viewfinder.errors import MissingToolError, NotVerifiedError, UsageError
 from viewfinder.measurement import Evidence
 
 NAME = "fake"
+JOB_S = 3600.0
+ACTS = ("run", "push", "pull", "lock", "info", "profile", "infer")
 FAILURES = ("", "disconnect", "disk-full", "busy", "missing-program")
 
 
@@ -33,8 +35,9 @@ class Answer:
     """What happens when something is asked of the device.
 
     Attributes:
-        to: ``run``, ``push``, ``pull``, ``lock`` or ``info``.
+        to: ``run``, ``push``, ``pull``, ``lock``, ``info``, ``profile`` or ``infer``.
         argv: regular expression for the words of a command joined by spaces, or for the name of a file; "" fits all.
+            What is profiled is ARTIFACT/GRAPH, what is verified ARTIFACT/FILE.
         code: exit code of a command; negative for a signal.
         writes: files that a command leaves in the work folder, with their text.
         seconds: that a command takes; more than its time limit ends it.
@@ -52,10 +55,10 @@ class Answer:
 
     def __post_init__(self) -> None:
         """Refuse a script that cannot be followed."""
-        if self.to not in {"run", "push", "pull", "lock", "info", "profile"} or self.fails not in FAILURES:
+        if self.to not in ACTS or self.fails not in FAILURES:
             raise UsageError(
                 f"an answer to {self.to!r} that fails with {self.fails!r} is unknown",
-                f"answer to run, push, pull, lock, info or profile; fail with one of: {', '.join(FAILURES[1:])}",
+                f"answer to one of: {', '.join(ACTS)}; fail with one of: {', '.join(FAILURES[1:])}",
             )
 
 
@@ -88,6 +91,7 @@ class Fake:
     """
 
     evidence = Evidence.NOT_RUN
+    formats = ("tflite", "onnx", "coreml", "executorch")
 
     def __init__(self, answers: Sequence[Answer] = (), name: str = NAME) -> None:
         """Follow `answers`."""
@@ -145,6 +149,18 @@ class Fake:
         if answer.seconds > schedule["most_s"]:
             raise DeviceError(f"{graph.name} was still running on {self.name}", "allow it more time", code="timeout")
         return {}
+
+    def infer(self, path: Path, _samples: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer as the script says when a graph is to be computed, which is never done.
+
+        Raises:
+            NotVerifiedError: always.
+        """
+        answer = self._answer("infer", f"{path.parent.name}/{path.name}")
+        why = f"{self.name} follows a script; nothing was computed"
+        if answer.seconds > JOB_S:
+            why = f"{path.name} was still running on {self.name} after {JOB_S:g} s"
+        raise NotVerifiedError(why, "verify it on another device")
 
     @contextmanager
     def lock(self, wait_s: float = 0.0) -> Iterator[None]:

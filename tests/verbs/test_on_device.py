@@ -59,7 +59,6 @@ def test_a_board_that_is_not_set_up_is_never_a_pass(build, monkeypatch):
     [
         ("onnx@arm64:m3", "no processor profile"),
         ("onnx@pixel", "no device"),
-        ("onnx@fake", "fake does not run artifacts"),
         ("tflite@arm64", "no artifact for the engine tflite; it has onnx"),
     ],
 )

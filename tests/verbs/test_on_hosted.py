@@ -1,12 +1,15 @@
-"""`verify` on a hosted phone: whole jobs in place of single calls, against a fake of the service's client."""
+"""`verify` on a hosted phone, against a fake of the service's client, and on the fake device: whole jobs, no calls."""
 
 from __future__ import annotations
+
+import json
 
 import numpy as np
 import pytest
 from tests.verbs.test_profile import SIDE, write
 
 from viewfinder import artifact, golden
+from viewfinder.devices import DeviceBusyError
 from viewfinder.errors import Exit, UsageError
 from viewfinder.golden import Golden, GoldenPhoto
 from viewfinder.measurement import Evidence
@@ -14,7 +17,7 @@ from viewfinder.runtime import pipelines
 from viewfinder.target import Target
 from viewfinder.verbs.verify import VerifyRequest, verify
 
-TARGET = Target.parse("onnx@hosted:Galaxy Test")
+TARGET = "onnx@hosted:Galaxy Test"
 
 
 @pytest.fixture
@@ -27,9 +30,9 @@ def build(tmp_path):
     return tmp_path
 
 
-def verified(build):
-    """Verify on the hosted phone; return the exit code and the report."""
-    result = verify(VerifyRequest(str(build), target=TARGET, use_cache=False))
+def verified(build, target=TARGET):
+    """Verify on a device; return the exit code and the report."""
+    result = verify(VerifyRequest(str(build), target=Target.parse(target), use_cache=False))
     (section,) = result.document.sections
     return result.exit_code, section.report
 
@@ -76,3 +79,26 @@ def test_other_formats_are_refused(hub, tmp_path):
     )
     with pytest.raises(UsageError, match="does not run coreml artifacts"):
         verify(VerifyRequest(str(tmp_path), target=Target.parse("coreml@hosted:Galaxy Test")))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"to": "infer"}, "follows a script; nothing was computed"),
+        ({"to": "infer", "argv": "onnx-float/model", "fails": "disconnect"}, "went away"),
+        ({"to": "infer", "seconds": 9e9}, "was still running"),
+    ],
+)
+def test_a_fake_verifies_nothing(build, tmp_path, answer, said):
+    """For tests of users' own pipelines: the report says not-run and what the script has happen, exit 3."""
+    (tmp_path / "script.json").write_text(json.dumps({"answers": [answer]}))
+    code, report = verified(build, f"onnx@fake:{tmp_path}/script.json")
+    assert (code, report.evidence) == (Exit.NOT_VERIFIED, Evidence.NOT_RUN)
+    assert said in report.measurements[0].reason
+
+
+def test_a_device_that_is_in_use(build, tmp_path):
+    """Somebody else has it: nothing is verified meanwhile, exit 2."""
+    (tmp_path / "script.json").write_text('{"answers": [{"to": "lock", "fails": "busy"}]}')
+    with pytest.raises(DeviceBusyError, match="is in use"):
+        verified(build, f"onnx@fake:{tmp_path}/script.json")

@@ -40,7 +40,7 @@ def setup_on(made: Artifact, target: Target, threads: int) -> Setup:
 def owned(target: Target | None) -> AbstractContextManager[None]:
     """Keep other programs off the device of a target as long as the block lasts: their timings would show it.
 
-    Emulated boards and services are for any number of programs at a time.
+    Emulated boards are for any number of programs at a time.
 
     Raises:
         UsageError: no such device, or somebody else has it.
@@ -48,7 +48,7 @@ def owned(target: Target | None) -> AbstractContextManager[None]:
     from viewfinder import devices
 
     device: Any = devices.load(target.device) if target is not None and target.device != HOST else None
-    is_one = device is not None and device.evidence is Evidence.MEASURED and hasattr(device, "python")
+    is_one = device is not None and device.evidence is not Evidence.EMULATED
     lock: AbstractContextManager[None] = device.lock() if is_one else nullcontext()
     return lock
 
