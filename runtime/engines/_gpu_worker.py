@@ -12,11 +12,13 @@ import importlib.util
 import math
 import os
 import sys
+import time
 from typing import Any
 
 import numpy as np
 
 MODULE = "ai_edge_litert.compiled_model"
+MOST_WAITS = 5
 
 
 class Gpu:
@@ -68,7 +70,21 @@ class Gpu:
     def results(self) -> dict[str, Any]:
         """Copy the outputs out, which waits for the GPU."""
         pairs = zip(self._outputs.items(), self._found)  # noqa: B905 as above
-        return {name: buffer.read(math.prod(shape), np.float32).reshape(shape) for (name, shape), buffer in pairs}
+        return {name: waited(buffer, math.prod(shape)).reshape(shape) for (name, shape), buffer in pairs}
+
+
+def waited(buffer: Any, count: int) -> Any:
+    """Read a buffer when the GPU is done.
+
+    The first run waits for the driver to compile its shaders: half a minute of a loaded core for a burst network, and
+    LiteRT gives up before (``Failed to lock custom tensor buffer``) while the driver goes on.
+    """
+    for _ in range(MOST_WAITS):
+        try:
+            return buffer.read(count, np.float32)
+        except RuntimeError:
+            time.sleep(1)
+    return buffer.read(count, np.float32)
 
 
 def main(worker_path: str, words: list[str]) -> None:

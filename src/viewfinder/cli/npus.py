@@ -156,8 +156,24 @@ def verified(result: VerifyResult) -> str:
     parts += [f"rows: {text}" for text in sorted(rows)]
     by = {report.notes["computed_by"] for report in reports if "computed_by" in report.notes}
     parts += [f"computed by: {text}" for text in sorted(by)]
+    parts += [f"{report.artifact}, Neural Engine: {text}" for report in reports for text in hints(report)]
     written = [f"report: {result.folder}"] if result.folder else []
     return "\n\n".join([*parts, f"verdict: {result.document.verdict}", *written])
+
+
+def hints(report: Report) -> list[str]:
+    """Say what static rules think of the Neural Engine and each graph, by generation; one line where they agree."""
+    lines = []
+    for graph, hint in report.notes.get("ane_hints", {}).items():
+        said: dict[str, list[str]] = {}
+        for generation, found in hint["generations"].items():
+            why = "; ".join(f"{', '.join(kinds)}: {reason}" for reason, kinds in found["blocked"].items())
+            text = f"{found['eligible']} of {hint['operations']} operations eligible" + (
+                f", blocked {why}" if why else ""
+            )
+            said.setdefault(text, []).append(generation)
+        lines += [f"{graph} ({' and '.join(names)}): {text} (hint: {hint['source']})" for text, names in said.items()]
+    return lines
 
 
 def _name(report: Report) -> str:
