@@ -61,9 +61,9 @@ def test_the_recipes_leave_nothing_in_float():
 
 
 def test_npus_get_the_tent_form():
-    """Slicing in tent form; networks without slicing have no such form."""
-    assert {name: on_targets._form(name) for name in ("hdrnet", "kpn-lite", "dncnn")} == {
-        "hdrnet": "tent", "kpn-lite": "auto", "dncnn": "auto",
+    """Slicing in tent form, bursts in small tiles; other networks have no such form."""
+    assert {name: on_targets._shape(name) for name in ("hdrnet", "kpn-lite", "dncnn")} == {
+        "hdrnet": {"form": "tent"}, "kpn-lite": {"strip_rows": 128, "width": 128}, "dncnn": {},
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from viewfinder.accelerators import Accelerator
 from viewfinder.artifact import Artifact, GraphFile
@@ -22,9 +22,7 @@ from viewfinder.runtime.ethos.compiler import Compiled
 from viewfinder.runtime.htp import figures
 from viewfinder.runtime.htp.compiler import FallbackError
 from viewfinder.runtime.report.document import Section
-
-if TYPE_CHECKING:
-    from viewfinder.verbs.verify import VerifyRequest
+from viewfinder.verbs.verification import VerifyRequest
 
 TOOLCHAIN = "vela"
 FORMAT = "ethosu"

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from viewfinder import files, golden, presets
 from viewfinder.artifact import Artifact
@@ -22,9 +22,7 @@ from viewfinder.runtime.report import document as documents
 from viewfinder.runtime.report.document import Section
 from viewfinder.verbs import compile as compiling
 from viewfinder.verbs.siblings import artifacts_in
-
-if TYPE_CHECKING:
-    from viewfinder.verbs.verify import VerifyRequest, VerifyResult
+from viewfinder.verbs.verification import VerifyRequest, VerifyResult, assembled, bound
 
 Progress = Callable[[str], None]
 Bind = Callable[[Section], Section]
@@ -52,15 +50,13 @@ def verified_on_npus(request: VerifyRequest, folders: Sequence[Path], say: Progr
         UsageError: no such processor, or no artifact for it.
         BadArtifactError: an artifact was compiled for another processor.
     """
-    from viewfinder.verbs import verify as verbs
-
-    done = sections(request, folders, lambda section: verbs.bound(section, request.all_limits()), say)
-    document = verbs.assembled(request.command, [section for section, _ in done], done[0][1], ())
+    done = sections(request, folders, lambda section: bound(section, request.all_limits()), say)
+    document = assembled(request.command, [section for section, _ in done], done[0][1], ())
     if request.output is not None:
         with files.explained(request.output):
             request.output.mkdir(parents=True, exist_ok=True)
         documents.write(document, request.output)
-    return verbs.VerifyResult(document, request.output)
+    return VerifyResult(document, request.output)
 
 
 def sections(

@@ -21,10 +21,10 @@ from viewfinder.task import BURST
 from viewfinder.verbs import adapters, on_npu
 from viewfinder.verbs.adapters import FLOAT, NPU, Bind, Case, Order
 from viewfinder.verbs.siblings import artifacts_in
+from viewfinder.verbs.verification import VerifyRequest, VerifyResult, assembled, bound
 
 if TYPE_CHECKING:
     from viewfinder.verbs.export import ExportOptions
-    from viewfinder.verbs.verify import VerifyRequest, VerifyResult
 
 Progress = Callable[[str], None]
 Done = list[tuple[Section, Golden]]
@@ -104,8 +104,6 @@ def verified_on_targets(request: VerifyRequest, work: Path, say: Progress) -> Ve
     Raises:
         UsageError: nothing has a target's name, or there is no artifact and no model.
     """
-    from viewfinder.verbs import verify as verbs
-
     wanted = _Wanted.of(request.processors)
     if request.is_model:
         request, ready = _of_model(request, wanted, work, say)
@@ -114,7 +112,7 @@ def verified_on_targets(request: VerifyRequest, work: Path, say: Progress) -> Ve
 
     def bind(section: Section) -> Section:
         """Set the limits of quality."""
-        return verbs.bound(section, request.all_limits())
+        return bound(section, request.all_limits())
 
     done: Done = []
     if wanted.snapdragons:
@@ -124,12 +122,12 @@ def verified_on_targets(request: VerifyRequest, work: Path, say: Progress) -> Ve
     for one in wanted.others:
         say(f"verifying for {one.name}")
         done += _elsewhere(request, one, ready, bind)
-    document = verbs.assembled(request.command, [section for section, _ in done], done[0][1], ())
+    document = assembled(request.command, [section for section, _ in done], done[0][1], ())
     if request.output is not None:
         with files.explained(request.output):
             request.output.mkdir(parents=True, exist_ok=True)
         documents.write(document, request.output)
-    return verbs.VerifyResult(document, request.output)
+    return VerifyResult(document, request.output)
 
 
 def _of_model(request: VerifyRequest, wanted: _Wanted, work: Path, say: Progress) -> tuple[VerifyRequest, _Ready]:

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 from viewfinder.accelerators import Accelerator
 from viewfinder.artifact import Artifact
@@ -19,9 +19,7 @@ from viewfinder.measurement import Evidence, Measurement, Report
 from viewfinder.recipe import Recipe
 from viewfinder.runtime import sampled
 from viewfinder.runtime.report.document import Section
-
-if TYPE_CHECKING:
-    from viewfinder.verbs.verify import VerifyRequest
+from viewfinder.verbs.verification import VerifyRequest
 
 Bind = Callable[[Section], Section]
 """Sets the limits of quality."""
