@@ -12,53 +12,11 @@ from typing import Any
 from viewfinder import photos
 from viewfinder.errors import CheckFailedError, UsageError, ViewfinderError
 from viewfinder.verbs import run_bursts, running
+from viewfinder.verbs.run_request import Done, RunRequest
 from viewfinder.verbs.running import PhotoRunner, Ready
 from viewfinder.verbs.targets import Existing, Job, plan
 
-
-@dataclass(frozen=True)
-class RunRequest:
-    """What to run, on what, and where the results go.
-
-    Attributes:
-        model: a task's name, ``path/to/file.py:TASK``, or an artifact's folder.
-        photos: files and folders; of a network that merges bursts, one for each burst.
-        output: a folder, which mirrors the folders among `photos`; or a file, for a single photograph.
-        engine: ``tflite``, ``onnx``, ``coreml``, ``executorch``, ``torch``, ...; None takes the artifact's, or tflite.
-        weights: name of the task's weights; None takes the default.
-        precision: of the artifact made for a task.
-        threads: of the engine.
-        overwrite: replace results that exist, the photographs themselves included.
-        skip_existing: leave photographs out whose result exists: goes on where a run was stopped.
-        gain, read_noise, shot_noise: of a burst, in place of what its files say: the noise of a sensor at this gain, or
-            its deviations where white is 1.
-        estimate_noise: measure the noise of bursts whose files do not say it.
-    """
-
-    model: str
-    photos: tuple[Path, ...]
-    output: Path
-    engine: str | None = None
-    weights: str | None = None
-    precision: str = "float"
-    threads: int = 1
-    overwrite: bool = False
-    skip_existing: bool = False
-    gain: float | None = None
-    read_noise: float | None = None
-    shot_noise: float | None = None
-    estimate_noise: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse two answers to one question."""
-        if self.overwrite and self.skip_existing:
-            raise UsageError("--overwrite and --skip-existing exclude each other", "say one of them")
-        run_bursts.noise_of(self.gain, self.read_noise, self.shot_noise)
-
-    @property
-    def says_noise(self) -> bool:
-        """Tell whether anything was said of noise."""
-        return self.estimate_noise or any(one is not None for one in (self.gain, self.read_noise, self.shot_noise))
+__all__ = ["Done", "RunRequest", "RunResult", "Step", "run"]
 
 
 @dataclass(frozen=True)
@@ -78,17 +36,6 @@ class Step:
     def __str__(self) -> str:
         """Write ``[2/5] name.jpg 40 %``."""
         return f"[{self.number}/{self.count}] {self.source.name} {self.share_of_photo:.0%}"
-
-
-@dataclass(frozen=True)
-class Done:
-    """One photograph that has been written."""
-
-    source: Path
-    target: Path
-    width: int
-    height: int
-    seconds: float
 
 
 @dataclass(frozen=True)

@@ -5,23 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from viewfinder import files, light, models, photos
 from viewfinder.artifact import MANIFEST
-from viewfinder.bursts import NoiseLevel, reading
+from viewfinder.bursts import reading
 from viewfinder.bursts.frames import Frames
 from viewfinder.bursts.reading import ARCHIVE, Known
 from viewfinder.errors import CheckFailedError, UsageError
 from viewfinder.photos import SUFFIXES, Photo
 from viewfinder.task import BURST
+from viewfinder.verbs.run_request import Done, RunRequest, noise_of
 from viewfinder.verbs.targets import Existing, Job, settled
-
-if TYPE_CHECKING:
-    from viewfinder.verbs.run import Done, RunRequest
 
 SUFFIX = ".png"
 """Of results in a folder: 16 bits, lossless."""
@@ -42,28 +40,6 @@ def takes_bursts(model: str) -> bool:
         return models.load(model).pipeline == BURST
     except (UsageError, OSError, ValueError, KeyError, TypeError):  # told where it is loaded
         return False
-
-
-def noise_of(gain: float | None, read: float | None, shot: float | None) -> NoiseLevel | None:
-    """Return the noise level that the user says, or None.
-
-    Raises:
-        UsageError: half a level, or two.
-    """
-    if gain is not None and (read is not None or shot is not None):
-        raise UsageError("--gain was given beside --read-noise or --shot-noise", "say the noise in one way")
-    if (read is None) != (shot is None):
-        missing = "--shot-noise" if shot is None else "--read-noise"
-        raise UsageError(f"{missing} is missing", "say both: variance = read^2 + shot^2 * light, white 1")
-    if read is not None and shot is not None:
-        return NoiseLevel(read, shot)
-    if gain is None:
-        return None
-    if not gain > 0:
-        raise UsageError(f"a gain of {gain}", "give a positive one; 1 to 8 is what the networks know")
-    from viewfinder.train.camera import noise
-
-    return noise.at_stops(float(np.log2(gain)))
 
 
 def plan(sources: Sequence[Path], output: Path, existing: Existing) -> list[Job]:
@@ -104,8 +80,6 @@ def run_one(
         BadBurstError: it cannot be read, or does not fit the network.
         CheckFailedError: the artifact gives NaN.
     """
-    from viewfinder.verbs.run import Done
-
     begin = time.perf_counter()
     known = Known(noise_of(request.gain, request.read_noise, request.shot_noise), request.estimate_noise)
     frames = reading.read(job.source, known)
