@@ -96,7 +96,8 @@ class SampledBursts:
         tiles = Tiles(self._artifact, burst.frames.shape[1:3], self._count)
         for graph in self._graphs.values():
             graph.begin(tiles.calls(plane))
-        return tiles.of(self._runner.enhance(burst), plane)
+        # This pipeline's own runner takes bursts.
+        return tiles.of(cast("Any", self._runner).enhance(burst), plane)
 
 
 def photo_of(photo: GoldenPhoto, artifact: Artifact, count: int) -> GoldenPhoto:

@@ -67,7 +67,7 @@ def prepare(source: Path, folder: Path) -> None:
     builder = flatbuffers.Builder(1 << 20)
     builder.Finish(model.Pack(builder), b"TFL3")
     target.write_bytes(bytes(builder.Output()))
-    graph, (signature, *_) = model.subgraphs[0], (*(model.signatureDefs or ()), None)
+    graph, signature = model.subgraphs[0], next(iter(model.signatureDefs or ()), None)
     ends = {
         side: [_end(source, graph.tensors[int(index)], _names(signature, side).get(int(index), "")) for index in found]
         for side, found in (("inputs", graph.inputs), ("outputs", graph.outputs))
