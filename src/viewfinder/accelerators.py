@@ -59,9 +59,19 @@ _ETHOS = tuple(
     )
     for size in sizes
 )
+_THROUGH_LITERT = tuple(
+    Accelerator(
+        f"{one.name}-litert", f"{one.title}, LiteRT", "litert_aot", "tflite", "a TFLite artifact, slicing in tent form",
+        config=one.name,
+    )
+    for one in presets.NPUS.values()
+    if one.part.startswith(("SM", "SA"))
+)  # fmt: skip
+"""Processors that LiteRT's compiler for Snapdragon knows."""
 _SDK = "SDK absent"
 _ALL = (
     *_ETHOS,
+    *_THROUGH_LITERT,
     Accelerator("apple-coreml", "Apple, Core ML", COREML, "coreml", "a Core ML package"),
     Accelerator(
         "apple-coreai", "Apple, Core AI", "coreai", "coreai",

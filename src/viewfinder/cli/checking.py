@@ -20,6 +20,7 @@ from viewfinder.cli.options import (
     Target,
     Targets,
     Threads,
+    Unofficial,
     Weights,
 )
 from viewfinder.cli.verb import Outcome, progress, typed, verb
@@ -73,6 +74,7 @@ def verify(
     targets: Targets = None,
     bands: Bands = None,
     max_fallback_ops: MaxFallback = 0,
+    unofficial: Unofficial = False,
 ) -> Outcome:
     """Compare artifacts with PyTorch and with the truth."""
     from viewfinder.target import Target as Parsed
@@ -96,6 +98,7 @@ def verify(
         npus=tuple(name.strip() for name in (targets or "").split(",") if name.strip()),
         bands=bands,
         max_fallback_ops=max_fallback_ops,
+        unofficial=unofficial,
     )
     verified = verbs.verify(request, progress)
     shown = npus.verified if request.processors else results.verified

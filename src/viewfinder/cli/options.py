@@ -89,6 +89,12 @@ MaxFallback = Annotated[
     int,
     typer.Option("--max-fallback-ops", metavar="N", min=0, help="Operators that may run on the CPU beside an NPU."),
 ]
+Unofficial = Annotated[
+    bool,
+    typer.Option(
+        "--unofficial", help="Let LiteRT's compiler for Snapdragon use the toolchain qnn's libraries, not made for it."
+    ),
+]
 MinPsnr = Annotated[
     float | None,
     typer.Option(

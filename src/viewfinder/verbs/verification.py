@@ -41,6 +41,7 @@ class VerifyRequest:
             `target`; of a model, the artifacts that they take are made.
         bands: bands of rows of each photograph that an emulated NPU computes; None takes few.
         max_fallback_ops: operators of an artifact that may run on the CPU beside an NPU.
+        unofficial: let LiteRT's compiler for Snapdragon use libraries that it was not made for.
     """
 
     subject: str
@@ -60,6 +61,7 @@ class VerifyRequest:
     npus: tuple[str, ...] = ()
     bands: int | None = None
     max_fallback_ops: int = 0
+    unofficial: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a number of threads that nothing can run with, and two engines."""

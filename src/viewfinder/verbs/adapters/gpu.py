@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from viewfinder.artifact import Artifact
-from viewfinder.measurement import Evidence, Measurement, Report
+from viewfinder.measurement import Evidence, Measurement
 from viewfinder.runtime import graphs
 from viewfinder.runtime.gpu import litert, log
 from viewfinder.runtime.htp import figures
@@ -54,7 +54,7 @@ def _section(case: Case, bind: Bind, precision: str) -> Section:
         try:
             done = _computed.section(case, labelled, engine, {"computed_by": _EVIDENCE})
         except FallbackError as error:
-            return _fallen(case, name, error, sum(one.on_cpu for one in _said(engine).values()))
+            return _computed.fallen(case, name, error, sum(one.on_cpu for one in _said(engine).values()))
         if done.report.evidence is Evidence.NOT_RUN:
             return done
         said = _said(engine)
@@ -90,18 +90,3 @@ def _operators(made: Artifact, file: str) -> Iterable[int]:
 def _said(engine: litert.LitertGpu) -> dict[str, log.Said]:
     """Read the logs of the graphs that were opened."""
     return {name: log.read(path.read_text(errors="replace")) for name, path in engine.said.items()}
-
-
-def _fallen(case: Case, name: str, error: FallbackError, count: int) -> Section:
-    """Write the row of an artifact that the accelerator does not take whole."""
-    made = case.made
-    measured = Measurement(
-        figures.FALLBACK, float(count), "ops", Evidence.EMULATED, "operators that would run on the CPU",
-        maximum=float(case.request.max_fallback_ops), reason=error.message,
-    )  # fmt: skip
-    report = Report(
-        task=made.task, artifact=name, artifact_sha256=made.sha256, format=made.format, precision=made.precision,
-        engine=case.target.name, evidence=Evidence.EMULATED, measurements=(measured,),
-        notes={"target": case.target.name, "refused": [str(one) for one in error.refused], "code": error.code},
-    )  # fmt: skip
-    return Section(report, (), {})
