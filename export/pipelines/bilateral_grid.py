@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from viewfinder import photos
 from viewfinder.errors import UsageError
-from viewfinder.export.lowering import cell, choose
+from viewfinder.export.lowering import cell, choose, tent
 from viewfinder.export.lowering.gridsample import slice_rows
 from viewfinder.export.lowering.sizes import StripSizes
 from viewfinder.export.pipelines.layout import channels_last
@@ -65,7 +65,8 @@ def _coefficients(network: Any, sizes: StripSizes, form: str) -> Graph:
     """Cut out the network that sees the whole picture, squeezed to a square."""
     side = int(network.shape.lowres)
     lowres = TensorSpec("lowres", (1, 3, side, side), meaning="the whole picture, squeezed to a square (antialiased)")
-    module = cell.Prepared(network.coefficients, sizes) if form == "cell" else network.coefficients
+    own = network.coefficients
+    module = cell.Prepared(own, sizes) if form == "cell" else tent.from_centre(own)
     return Graph("coefficients", module, (torch.rand(lowres.shape),), (lowres,), (_grid(sizes, form),))
 
 
@@ -77,7 +78,7 @@ def _grid(sizes: StripSizes, form: str) -> TensorSpec:
             "colour matrices by grid row, pair of columns, in * 3 + out, left and right less left, bin",
         )
         if form == "cell"
-        else (sizes.grid, "colour matrices, bin * 12 + out * 4 + in")
+        else (sizes.grid, "colour matrices for colours less 0.5, bin * 12 + out * 4 + in")
     )
     return TensorSpec("grid", shape, value_range=None, colour_space=None, meaning=meaning)
 

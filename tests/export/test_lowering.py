@@ -9,7 +9,7 @@ from tests.export import strips
 from tests.export.networks import ROWS, SMALL, WIDTH, lively, photograph, planes
 
 from viewfinder.errors import UsageError
-from viewfinder.export.lowering import cell, choose, gridsample, guide
+from viewfinder.export.lowering import cell, choose, gridsample, guide, tent
 from viewfinder.export.lowering.cell import InOrder, Prepared, StripCell, channel_order, in_order
 from viewfinder.export.lowering.half import HalfInside
 from viewfinder.export.lowering.sizes import StripSizes
@@ -121,8 +121,37 @@ def test_tent_form_equals_gridsample(kind, top):
     columns = torch.from_numpy(strips.bilinear(WIDTH, SMALL.cells).T.copy())
     with torch.no_grad():
         part = image[:, :, top : top + ROWS]
-        found = StripTent(network.guide, SIZES)(grid, torch.from_numpy(rows), columns, part).numpy()
+        moved = tent.FromCentre(torch.nn.Identity())(grid)
+        found = StripTent(network.guide, SIZES)(moved, torch.from_numpy(rows), columns, part).numpy()
     assert np.abs(found - plain(network, grid, image)[:, :, top : top + ROWS]).max() <= TOLERANCE
+
+
+def test_the_tent_forms_grid_is_for_colours_from_the_centre(monkeypatch):
+    """Folded into the last layer or moved behind it, the same grid; in half precision closer than from black."""
+    network, image = lively(), planes(photograph(32, 32))
+    with torch.no_grad():
+        folded = tent.from_centre(network.coefficients)(image)
+        behind = tent.FromCentre(network.coefficients)(image)
+    assert isinstance(tent.from_centre(torch.nn.Identity()), tent.FromCentre)
+    torch.testing.assert_close(folded, behind, rtol=1e-5, atol=1e-6)
+    assert not torch.equal(folded, network.coefficients(image))
+
+    def error():
+        """Return the error of a strip that is computed in half precision."""
+        part = planes(photograph(48, WIDTH))[:, :, :ROWS]
+        rows = torch.from_numpy(strips.bilinear(48, SMALL.cells)[:ROWS])
+        columns = torch.from_numpy(strips.bilinear(WIDTH, SMALL.cells).T.copy())
+        matrix = 2.0 * torch.randn((3, 3), generator=torch.Generator().manual_seed(1))
+        whole = torch.cat([matrix, 0.5 - 0.5 * matrix.sum(1, keepdim=True)], 1).reshape(1, 12, 1, 1)
+        grid = tent.FromCentre(torch.nn.Identity())(whole.repeat(1, SMALL.bins, SMALL.cells, SMALL.cells))
+        module = StripTent(network.guide, SIZES)
+        with torch.no_grad():
+            off = HalfInside(module)(grid, rows, columns, part) - module(grid, rows, columns, part)
+        return float(off.square().mean().sqrt())
+
+    centred = error()
+    monkeypatch.setattr(tent, "CENTRE", 0.0)
+    assert centred < 0.85 * error()
 
 
 def test_tent_form_has_no_forbidden_operators():
