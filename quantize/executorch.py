@@ -24,12 +24,12 @@ def quantize(job: GraphJob) -> dict[str, Any]:
 
     Raises:
         UsageError: no network, weights without activations in 8 bits, or an operator that cannot be lowered.
+        CheckFailedError: a scale is not in the program; zero points are too common as numbers to be looked for.
     """
     made = pt2e.quantized(job)
     notes = _lowered(job, made.module)
-    wanted = pt2e.scales(made.module)
-    carried = {kind: round_trip.in_bytes(job.target, pairs) for kind, pairs in wanted.items()}
-    return {**made.notes, **notes, "round_trip": round_trip.told(wanted, carried)}
+    carried = round_trip.checked(job.name, job.target, pt2e.scales(made.module))
+    return {**made.notes, **notes, "round_trip": carried}
 
 
 def agrees(network: tuple[Any, tuple[Any, ...]], feed: Feeds, expected: Any) -> bool:

@@ -34,11 +34,13 @@ class Tuning:
 
     Attributes:
         steps: of one calibration input each.
-        learning_rate: of Adam, falling to nothing along a cosine.
+        learning_rate: of Adam for weights, falling to nothing along a cosine.
+        range_rate: the same for the ends of activation ranges, as logarithms.
     """
 
     steps: int
     learning_rate: float = 2e-5
+    range_rate: float = 0.03
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from viewfinder.errors import CheckFailedError
+
 Pairs = set[tuple[float, int]]
 """Scale and zero point."""
 
@@ -82,12 +84,25 @@ def in_bytes(path: Path, pairs: Iterable[tuple[float, int]]) -> Pairs:
 
 
 READERS: Mapping[str, Callable[[Path], dict[str, Pairs]]] = MappingProxyType(
-    {"onnx": in_onnx, "tflite": in_tflite, "coreml": in_coreml}
+    {".onnx": in_onnx, ".tflite": in_tflite, ".mlpackage": in_coreml}
 )
-"""By format: lists the pairs in a file."""
+"""By a file's suffix: lists the pairs in it."""
 
 
-def told(wanted: Mapping[str, Iterable[tuple[float, int]]], carried: Mapping[str, Pairs]) -> dict[str, str]:
-    """Say for the manifest how many different pairs of each kind a file carries, as ``20 of 20``."""
-    found = {kind: set(rounded(pairs)) for kind, pairs in wanted.items()}
-    return {kind: f"{len(pairs & carried[kind])} of {len(pairs)}" for kind, pairs in found.items()}
+def checked(graph: str, path: Path, wanted: Mapping[str, Iterable[tuple[float, int]]]) -> dict[str, str]:
+    """Say for the manifest how many different pairs of each kind the file of a graph carries, as ``20 of 20``.
+
+    Raises:
+        CheckFailedError: one is not in it.
+    """
+    pairs = {kind: set(rounded(listed)) for kind, listed in wanted.items()}
+    read = READERS.get(path.suffix)
+    carried = read(path) if read else {kind: in_bytes(path, listed) for kind, listed in pairs.items()}
+    for kind, listed in pairs.items():
+        if lost := listed - carried[kind]:
+            raise CheckFailedError(
+                f"the graph {graph}: {len(lost)} of {len(listed)} scales of {kind} are not in {path.name}",
+                "quantize without --qat and --pt2e, with the format's own tool, or another format",
+                code="scales-lost",
+            )
+    return {kind: f"{len(listed)} of {len(listed)}" for kind, listed in pairs.items()}

@@ -113,7 +113,7 @@ def _without_type_checking(tree: ast.Module) -> ast.Module:
     return tree
 
 
-PYTORCH_GRAPHS = {f"quantize/{name}.py" for name in ("equalization", "executorch", "pt2e", "tuning")}
+PYTORCH_GRAPHS = {f"quantize/{name}.py" for name in ("equalization", "executorch", "pt2e", "ranges", "tuning")}
 """PT2E quantizes PyTorch's own graphs, which no file holds."""
 
 

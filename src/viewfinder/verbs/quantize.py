@@ -41,7 +41,7 @@ class QuantizeRequest:
         weights: of a model.
         use_cache: serve and keep artifacts in the cache, the float ones and the quantized ones.
         pt2e: quantize the PyTorch network in place of the file, as ExecuTorch always has it.
-        qat_steps: train the network's weights to be rounded by so many steps (then `pt2e` is meant).
+        qat_steps: train weights and ranges of the network by so many steps (then `pt2e` is meant).
     """
 
     subject: str
