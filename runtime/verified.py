@@ -173,7 +173,7 @@ def _measure(artifact: Artifact, golden: Golden, order: Order, folder: Path) -> 
         stem = f"{artifact.folder.name}.{order.setup.engine_name}.{places[photo.name]:02d}-{panels.slug(photo.name)}"
         files = panels.draw(pair, photo.pixels, folder, stem, side=order.side)
         if photo.burst is not None and truth is not None:
-            files["error"] = panels.draw_error(truth, folder / f"{stem}.error.png", side=order.side)
+            files["error"] = panels.draw_error(truth, folder / f"{stem}.error.png")
         drawn[photo.name] = files
 
     facts = {"measured_at": now(), "measured_by": order.command, "measured_with": tools(), "measured_on": host()}
@@ -211,11 +211,11 @@ def _photograph(photo: GoldenPhoto, place: int, folder: Path, side: int) -> dict
             kind: panels.save_photo(picture, folder / f"{stem}.{kind}.jpg", side=side)
             for kind, picture in kinds.items()
         },
-        "errors": _errors(kinds, folder / stem, side) if photo.burst is not None else {},
+        "errors": _errors(kinds, folder / stem) if photo.burst is not None else {},
     }
 
 
-def _errors(kinds: dict[str, NDArray[np.float32]], stem: Path, side: int) -> dict[str, Any]:
+def _errors(kinds: dict[str, NDArray[np.float32]], stem: Path) -> dict[str, Any]:
     """Draw what is wrong with reference frame, average and PyTorch output; nothing where the truth is not known."""
     from viewfinder.runtime.metrics import Comparison
 
@@ -223,6 +223,6 @@ def _errors(kinds: dict[str, NDArray[np.float32]], stem: Path, side: int) -> dic
     if truth is None:
         return {}
     return {
-        kind: panels.draw_error(Comparison(picture, truth), stem.with_name(f"{stem.name}.{kind}.error.png"), side=side)
+        kind: panels.draw_error(Comparison(picture, truth), stem.with_name(f"{stem.name}.{kind}.error.png"))
         for kind, picture in kinds.items()
     }

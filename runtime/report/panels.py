@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from viewfinder.runtime.metrics import Comparison
 
-VERSION = 2
+VERSION = 3
 """Raise it when the pictures change: stored ones of another version are drawn again."""
 CROP = 128
 """Side of the crops in pixels."""
@@ -27,6 +27,8 @@ LARGEST_PNG = 120_000
 """Bytes: a smooth chart is far smaller, and must not be banded by JPEG."""
 ERROR_SCALE = 0.5
 """End of the scale of errors against the truth: one for all, so that methods and gains can be compared by eye."""
+ERROR_SIDE = 160
+"""Longest side of those maps: a page shows one for every method and artifact, as wide as this."""
 FLIP_SCALES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 MAGMA = (
     "#000004", "#180f3d", "#440f76", "#721f81", "#9e2f7f", "#cd4071", "#f1605d", "#fd9668", "#feca8d", "#fcfdbf",
@@ -189,6 +191,6 @@ def draw(pair: Comparison, pixels: NDArray[Any], folder: Path, stem: str, *, sid
     }  # fmt: skip
 
 
-def draw_error(pair: Comparison, path: Path, *, side: int) -> dict[str, Any]:
+def draw_error(pair: Comparison, path: Path) -> dict[str, Any]:
     """Draw how far a picture (test) is from the truth (reference): its FLIP map in 0..`ERROR_SCALE`, and the mean."""
-    return {"file": save_map(pair.flip, ERROR_SCALE, path, side=side), "mean": round(float(pair.flip.mean()), 4)}
+    return {"file": save_map(pair.flip, ERROR_SCALE, path, side=ERROR_SIDE), "mean": round(float(pair.flip.mean()), 4)}

@@ -37,7 +37,7 @@ def document(folder: Path, *, errors: bool = False) -> Document:
     photo = {"name": NAME, "size": [400, 240], "shown": "80%", "pictures": files}
     if errors:
         photo["errors"] = {
-            kind: panels.draw_error(Comparison(one, expected), pictures / f"own.{kind}.error.png", side=320)
+            kind: panels.draw_error(Comparison(one, expected), pictures / f"own.{kind}.error.png")
             for kind, one in {"input": spoiled, "float": expected}.items()
         }
     return Document(

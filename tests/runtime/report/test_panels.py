@@ -85,7 +85,7 @@ def test_errors_against_the_truth_share_one_scale(photo: np.ndarray, tmp_path: P
     """Twice the error is brighter on the same scale, whatever is largest in the picture; the mean stands beside it."""
     truth = photo.astype(np.float32) / np.float32(255)
     drawn = [
-        panels.draw_error(Comparison(np.clip(truth + step, 0, 1), truth), tmp_path / f"{step}.png", side=200)
+        panels.draw_error(Comparison(np.clip(truth + step, 0, 1), truth), tmp_path / f"{step}.png")
         for step in (np.float32(0.02), np.float32(0.2))
     ]
     levels = [np.asarray(Image.open(tmp_path / one["file"])).mean() for one in drawn]
