@@ -14,6 +14,8 @@ from viewfinder.export.request import Conversion
 SUFFIX = ".mlpackage"
 TOOLS = ("torch", "coremltools")
 PRECISIONS = ("float", "fp16")
+_NORMALIZING = "common::distributive_quantized_binary_op_scale_normalization"
+"""A pass that divides the scales around a sum by that of one summand: the same numbers, but no scale is found again."""
 
 
 def convert(conversion: Conversion) -> dict[str, Any]:
@@ -27,6 +29,9 @@ def convert(conversion: Conversion) -> dict[str, Any]:
     graph, half = conversion.graph, conversion.precision == "fp16"
     # Integers with scales of their own came with iOS 17; float32 keeps the scales as they are.
     target = ct.target.iOS17 if conversion.is_rounded else ct.target.iOS16
+    passes = ct.PassPipeline.DEFAULT
+    if conversion.is_rounded:
+        passes.remove_passes({_NORMALIZING})
     model = ct.convert(
         _source(conversion),
         inputs=[ct.TensorType(name=spec.name, shape=spec.shape, dtype=float) for spec in graph.inputs],
@@ -35,6 +40,7 @@ def convert(conversion: Conversion) -> dict[str, Any]:
         minimum_deployment_target=target,
         compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
         compute_units=ct.ComputeUnit.ALL,
+        pass_pipeline=passes,
         skip_model_load=True,
     )
     _describe(model, conversion)

@@ -94,6 +94,30 @@ def test_what_is_only_moved_shares_its_range(tmp_path):
     assert [first, relu, last] == pytest.approx(list(np.exp([-0.5, -1, -1.5])), rel=1e-5)
 
 
+class Residual(nn.Module):
+    """What a convolution gives is added to what it was given, as coremltools likes to normalize it."""
+
+    def __init__(self):
+        """Make the layers."""
+        super().__init__()
+        torch.manual_seed(3)
+        self.first, self.second, self.last = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 4, 1)
+
+    def forward(self, image):
+        """Return four channels."""
+        before = self.first(image)
+        return self.last(torch.relu(before + self.second(before)))
+
+
+def test_core_ml_keeps_the_scales_around_a_sum(tmp_path):
+    """All scales of summands and sum are in the package as they are."""
+    own = Residual().eval().requires_grad_(requires_grad=False), (torch.zeros(SHAPE),)
+    notes = pt2e.quantize(job(tmp_path, network=own, format="coreml"))
+    count, of = notes["round_trip"]["activations"].split(" of ")
+    assert count == of
+    assert int(of) >= 4
+
+
 @pytest.mark.parametrize("file_format", ["onnx", "tflite", "coreml"])
 def test_files_carry_what_was_trained(tmp_path, file_format):
     """Every scale and zero point of the trained graph stands in the file, which computes what the graph does.
