@@ -19,8 +19,8 @@ from viewfinder.task import Task
 
 CACHE = "artifacts"
 AUTHOR = "Viewfinder"
-ON_REQUEST = frozenset({"coreai"})
-"""Formats whose converter is an isolated environment of its own."""
+ON_REQUEST = frozenset({"coreai", "vulkan"})
+"""Formats whose converter is an isolated environment of its own, and those that nothing here runs."""
 
 
 def export(task: Task, request: ExportRequest, folder: Path) -> Artifact:

@@ -17,13 +17,19 @@ PRECISIONS = ("float", "fp16")
 def convert(conversion: Conversion) -> dict[str, Any]:
     """Write a ``.pte`` file; its method is ``forward`` with the inputs in the order of the specs."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+
+    return delegated(conversion, "xnnpack", XnnpackPartitioner())
+
+
+def delegated(conversion: Conversion, delegate: str, partitioner: Any) -> dict[str, Any]:
+    """Write a ``.pte`` file for a delegate, and say what the delegate took."""
     from executorch.exir import to_edge_transform_and_lower
 
     graph = conversion.graph
     module = HalfInside(graph.module).eval() if conversion.precision == "fp16" else graph.module
     program = torch.export.export(module, graph.examples, strict=False)
-    edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
-    notes = _delegation(edge.exported_program().graph_module)
+    edge = to_edge_transform_and_lower(program, partitioner=[partitioner])
+    notes = {"delegate": delegate, **_delegation(edge.exported_program().graph_module)}
     with conversion.path.open("wb") as stream:
         edge.to_executorch().write_to_file(stream)
     return notes
@@ -40,7 +46,6 @@ def _delegation(module: Any) -> dict[str, Any]:
         if entry.non_delegated and "getitem" not in str(name)
     }
     return {
-        "delegate": "xnnpack",
         "partitions": int(info.num_delegated_subgraphs),
         "delegated_nodes": int(info.num_delegated_nodes),
         "not_delegated": dict(sorted(left.items())),

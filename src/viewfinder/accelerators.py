@@ -81,6 +81,10 @@ _ALL = (
         "android-gpu", "Android GPU, LiteRT", "gpu", "tflite", "a float TFLite artifact, slicing in tent form",
     ),
     Accelerator(
+        "android-gpu-executorch", "Android GPU, ExecuTorch", "vulkan", "vulkan",
+        "`viewfinder export MODEL --format vulkan`, slicing in tent form",
+    ),
+    Accelerator(
         "mediatek", "MediaTek Dimensity, NeuroPilot", ABSENT, "tflite", "the w8a8 TFLite artifact",
         needs=f"{_SDK}: MediaTek's NeuroPilot SDK (libneuron_adapter.so, mtk_converter)", module="mtk_converter",
     ),

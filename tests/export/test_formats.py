@@ -143,6 +143,16 @@ def test_executorch_delegates(tmp_path):
 
 
 @pytest.mark.slow
+def test_vulkan_takes_the_network_whole(tmp_path):
+    """The program for phones' GPUs is one piece with nothing left over."""
+    task = models.load(f"{tiny_file(tmp_path)}:TASK")
+    made = exporter.export(task, ExportRequest("vulkan"), tmp_path / "artifact")
+    (graph,) = made.graphs
+    assert (graph.notes["delegate"], graph.notes["partitions"], graph.notes["not_delegated"]) == ("vulkan", 1, {})
+    assert made.path(graph).suffix == ".pte"
+
+
+@pytest.mark.slow
 def test_tflite_counts_transposes(tmp_path):
     """The file's transposes are counted, and neither RELU_0_TO_1 nor a 4-D clamp is in the strip model."""
     made = exporter.export(small_task(), ExportRequest("tflite"), tmp_path / "artifact")
