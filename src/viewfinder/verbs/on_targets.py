@@ -83,10 +83,11 @@ class _Wanted:
 
 
 def _needs(one: Accelerator) -> Sequence[Order]:
-    """List what a target is given; where it has no adapter, a float artifact of the format that it would take."""
+    """List what a target is given; where it has no adapter, an artifact that it would take."""
     if one.adapter != ABSENT:
         return adapters.load(one.adapter).NEEDS
-    return (Order(one.format if one.format in {"tflite", "onnx"} else "tflite"),)
+    precision = "w8a8" if one.takes.startswith("the w8a8") else FLOAT
+    return (Order(one.format if one.format in {"tflite", "onnx"} else "tflite", precision),)
 
 
 def only_snapdragons(names: Sequence[str]) -> bool:

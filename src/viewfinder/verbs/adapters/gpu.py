@@ -10,10 +10,12 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from viewfinder.artifact import Artifact
 from viewfinder.measurement import Evidence, Measurement
 from viewfinder.runtime import graphs
+from viewfinder.runtime.engines import Engine
 from viewfinder.runtime.gpu import litert, log
 from viewfinder.runtime.htp import figures
 from viewfinder.runtime.htp.compiler import FallbackError
@@ -52,7 +54,7 @@ def _section(case: Case, bind: Bind, precision: str) -> Section:
             return bind(replace(section, report=report))
 
         try:
-            done = _computed.section(case, labelled, engine, {"computed_by": _EVIDENCE})
+            done = _computed.section(case, labelled, cast("Engine", engine), {"computed_by": _EVIDENCE})
         except FallbackError as error:
             return _computed.fallen(case, name, error, sum(one.on_cpu for one in _said(engine).values()))
         if done.report.evidence is Evidence.NOT_RUN:

@@ -10,10 +10,12 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from viewfinder import presets
 from viewfinder.artifact import Artifact
 from viewfinder.measurement import Evidence, Measurement
+from viewfinder.runtime.engines import Engine
 from viewfinder.runtime.htp import figures
 from viewfinder.runtime.htp.compiler import FallbackError
 from viewfinder.runtime.litert_aot import sdk
@@ -58,7 +60,9 @@ def _section(case: Case, bind: Bind, engine: LitertAot, name: str) -> Section:
         return bind(replace(section, report=replace(section.report, artifact=name, precision=precision)))
 
     try:
-        done = _computed.section(case, labelled, engine, {"computed_by": by, "sdk": label or "official"})
+        done = _computed.section(
+            case, labelled, cast("Engine", engine), {"computed_by": by, "sdk": label or "official"}
+        )
     except FallbackError as error:
         return _computed.fallen(case, name, error, sum(total - npu for npu, total, _, _ in engine.made.values()))
     if done.report.evidence is Evidence.NOT_RUN:
