@@ -150,7 +150,7 @@ class WorkerRunner:
         told = self._run(feeds, {"operators": runs})[0].get("operators")
         if not isinstance(told, list):
             self._crashed("run")
-        return cast("list[Any]", told)
+        return told
 
     def _run(
         self, feeds: engines.Arrays, ask: dict[str, Any], longer_s: float = 0.0
