@@ -14,7 +14,7 @@ from viewfinder.errors import UsageError
 from viewfinder.export.pipelines.layout import channels_last
 from viewfinder.export.pipelines.reach import reach, stride
 from viewfinder.export.request import Cut, ExportRequest, Graph
-from viewfinder.task import Task
+from viewfinder.task import PHOTOGRAPHS, Task
 
 _REFERENCE_SIDE = 512
 """Pixels along a tile of the reference, about: large beside any halo, small beside a picture."""
@@ -29,7 +29,13 @@ def cut(task: Task, network: Any, request: ExportRequest) -> Cut:
     source = replace(task.inputs[0], shape=tuple(example.shape))
     target = replace(task.outputs[0], shape=tuple(result.shape))
     graph = Graph("model", network, (example,), (source,), (target,))
-    parameters = {"tile": [height, width], "halo": _halo(task, network, (height, width)), "scale": scale}
+    parameters: dict[str, Any] = {
+        "tile": [height, width],
+        "halo": _halo(task, network, (height, width)),
+        "scale": scale,
+    }
+    if task.samples != PHOTOGRAPHS:
+        parameters["samples"] = task.samples  # calibration has to spoil photographs likewise
     return Cut((channels_last(graph) if request.layout == "nhwc" else graph,), parameters)
 
 

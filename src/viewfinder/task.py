@@ -60,6 +60,9 @@ class Limit:
 BURST = "burst"
 """The pipeline of networks that merge bursts, in place of taking photographs."""
 
+PHOTOGRAPHS, NOISY = "photographs", "noisy"
+"""`Task.samples` of networks that take photographs as they are, and of those that take their white noise away."""
+
 
 @dataclass(frozen=True)
 class Task:

@@ -22,7 +22,7 @@ from viewfinder.export.reference import Reference
 from viewfinder.export.request import ExportRequest
 from viewfinder.runtime import pipelines
 from viewfinder.runtime.pipelines import tiles as running
-from viewfinder.task import Task, TensorSpec
+from viewfinder.task import NOISY, Task, TensorSpec
 
 
 class Net(nn.Module):
@@ -164,6 +164,14 @@ def _artifact(task, cut):
 
     graphs = tuple(GraphFile(graph.name, "none", graph.inputs, graph.outputs) for graph in cut.graphs)
     return Artifact(Path(), task.name, "onnx", "float", task.pipeline, cut.parameters, graphs)
+
+
+def test_the_artifact_says_that_it_takes_noise_away():
+    """What was not golden on plain photographs is calibrated as its samples were made; others say nothing."""
+    network = convolutions(2)
+    task = own(network)
+    assert "samples" not in tiles.cut(task, network, ExportRequest("onnx")).parameters
+    assert tiles.cut(replace(task, samples=NOISY), network, ExportRequest("onnx")).parameters["samples"] == NOISY
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from viewfinder.errors import UsageError
 from viewfinder.photos import Photo
 from viewfinder.quantize.calibration import CoverageError
 from viewfinder.runtime import pipelines
+from viewfinder.task import BURST, NOISY, PHOTOGRAPHS
 from viewfinder.train import burst_benchmark
 from viewfinder.train.camera import noise
 from viewfinder.verbs import calibrating
@@ -30,25 +32,52 @@ def test_photographs_become_bursts(tmp_path):
     for number, level in enumerate((20, 110)):
         photos.write(tmp_path / "mine" / f"{number}.png", Photo(np.full((80, 80, 3), level, np.uint8)))
     asked = Asked(tmp_path / "mine", 8, 0.8)
-    chosen = calibrating.choose(asked, bursts=True)
+    chosen = calibrating.choose(asked, BURST)
     assert chosen.described.missing == ("exposure=bright",)
     assert chosen.described.name == "bursts of the photographs mine"
     assert all(sample.read().frames.shape == (8, 40, 40, 1) for sample in chosen.samples)
     with pytest.raises(CoverageError, match="exposure=bright"):
-        calibrating.choose(Asked(tmp_path / "mine", 8), bursts=True)
+        calibrating.choose(Asked(tmp_path / "mine", 8), BURST)
 
 
 def test_photographs_stay_photographs():
     """Networks that take photographs are calibrated on photographs."""
-    chosen = calibrating.choose(Asked(), bursts=False)
+    chosen = calibrating.choose(Asked(), PHOTOGRAPHS)
     assert all(sample.read().ndim == 3 for sample in chosen.samples)
+
+
+def test_denoisers_are_calibrated_on_noise():
+    """A network that takes noise away meets every level at every exposure of the default set; others meet none."""
+    clean, noisy = calibrating.choose(Asked(), PHOTOGRAPHS), calibrating.choose(Asked(), NOISY)
+    assert noisy.described.name.endswith(", with noise")
+    assert noisy.described.sha256 != clean.described.sha256
+    assert {int(sample.name.split()[-1]) for sample in noisy.samples} == {15, 25, 50}
+    met = {tuple(sample.name.split()[1::2]) for sample in noisy.samples}
+    assert len(met) == 9, met
+    sample = next(sample for sample in noisy.samples if sample.name.startswith("coffee +0"))
+    pixels = sample.read().astype(np.float32)
+    found = np.median(np.abs(pixels[1:] - pixels[:-1])) / 0.6745 / 2**0.5
+    assert found == pytest.approx(int(sample.name.split()[-1]), rel=0.25)
+
+
+def test_a_task_and_its_artifact_say_what_calibrates_them():
+    """The denoisers take noise, by name and in the manifest of an artifact; HDRNet takes photographs."""
+    assert calibrating.kind_of("dncnn", None) == NOISY
+    assert calibrating.kind_of("kpn-lite", None) == BURST
+    assert calibrating.kind_of("hdrnet", None) == PHOTOGRAPHS
+    made = SimpleNamespace(pipeline="tiles", parameters={"tile": [64, 64]})
+    assert calibrating.kind_of("", [made]) == PHOTOGRAPHS
+    denoiser = SimpleNamespace(pipeline="tiles", parameters={"tile": [64, 64], "samples": NOISY})
+    assert calibrating.kind_of("", [denoiser]) == NOISY
+    with pytest.raises(UsageError, match="noisy and photographs"):
+        calibrating.kind_of("both", [made, denoiser])
 
 
 def test_too_small_photographs_are_refused(tmp_path):
     """A photograph of which no burst can be made is named."""
     photos.write(tmp_path / "mine" / "tiny.png", Photo(np.full((40, 40, 3), 110, np.uint8)))
     with pytest.raises(UsageError, match=r"tiny\.png has 40x40"):
-        calibrating.choose(Asked(tmp_path / "mine", 1, 0.1), bursts=True)
+        calibrating.choose(Asked(tmp_path / "mine", 1, 0.1), BURST)
 
 
 def test_coverage_is_checked_before_the_export(tmp_path):

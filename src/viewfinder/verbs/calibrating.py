@@ -1,4 +1,4 @@
-"""Choose what `viewfinder quantize` measures ranges on: photographs, or bursts for networks that merge them."""
+"""Choose what `viewfinder quantize` measures ranges on: photographs, noisy ones for denoisers, or bursts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from numpy.typing import NDArray
 
 from viewfinder import models, strata
 from viewfinder.artifact import Artifact
@@ -15,7 +17,7 @@ from viewfinder.quantize import burst_calibration, calibration
 from viewfinder.quantize.burst_calibration import BurstSample
 from viewfinder.quantize.calibration import Sample
 from viewfinder.recipe import CalibrationSet
-from viewfinder.task import BURST
+from viewfinder.task import BURST, NOISY, PHOTOGRAPHS
 
 
 @dataclass(frozen=True)
@@ -35,40 +37,71 @@ class Chosen:
     described: CalibrationSet | None = None
 
 
-def takes_bursts(subject: str, parents: Sequence[Artifact] | None) -> bool:
-    """Tell whether samples have to be bursts: for these artifacts, or for a model that is yet to be exported (None).
+def kind_of(subject: str, parents: Sequence[Artifact] | None) -> str:
+    """Tell what samples have to be, `BURST` or as `Task.samples` says.
+
+    For these artifacts, or for a model that is yet to be exported (None).
 
     Raises:
-        UsageError: no such model, or artifacts that take bursts beside others that do not.
+        UsageError: no such model, or artifacts that take different things.
     """
     if parents is None:
-        return models.load(subject).pipeline == BURST
-    found = {parent.pipeline == BURST for parent in parents}
+        task = models.load(subject)
+        return BURST if task.pipeline == BURST else task.samples
+    found = {
+        BURST if parent.pipeline == BURST else str(parent.parameters.get("samples", PHOTOGRAPHS)) for parent in parents
+    }
     if len(found) > 1:
         raise UsageError(
-            f"{subject} holds artifacts that take bursts and others that take photographs", "quantize them one by one"
+            f"{subject} holds artifacts that take {' and '.join(sorted(found))}", "quantize them one by one"
         )
-    return True in found
+    return found.pop() if found else PHOTOGRAPHS
 
 
-def choose(asked: Asked, *, bursts: bool) -> Chosen:
-    """Choose photographs or bursts and check what they cover.
+def choose(asked: Asked, kind: str) -> Chosen:
+    """Choose samples of a kind (`kind_of`) and check what they cover.
 
     Raises:
         CoverageError: they leave out strata.
         UsageError: nothing is there.
     """
     taken: list[Any]
-    if bursts:
+    if kind == BURST:
         listed, name = _bursts(asked)
         taken, described = burst_calibration.choose(listed, name, asked.samples)
     else:
         path = asked.data
         photographs = calibration.default() if path is None else calibration.from_folder(path)
         name = calibration.DEFAULT_NAME if path is None else path.resolve().name
+        if kind == NOISY:
+            photographs, name = _spoilt(photographs), f"{name}, with noise"
         taken, described = calibration.choose(photographs, name, asked.samples)
     calibration.require_coverage(described, asked.min_coverage)
     return Chosen(tuple(taken), described)
+
+
+def _spoilt(photographs: Sequence[Sample]) -> list[Sample]:
+    """Give each photograph noise of one of the three levels; every level meets every exposure of the default set."""
+    from viewfinder.train.samples import noisy
+
+    levels = noisy.SIGMAS
+    chosen = [(index + index // len(levels)) % len(levels) for index in range(len(photographs))]
+    return [
+        Sample(f"{sample.name} sigma {levels[level]}", _spoiler(sample, level))
+        for sample, level in zip(photographs, chosen, strict=True)
+    ]
+
+
+def _spoiler(sample: Sample, level: int) -> Callable[[], NDArray[Any]]:
+    """Return what reads a photograph and adds noise of a level."""
+
+    def read() -> NDArray[Any]:
+        """Read and spoil."""
+        from viewfinder.train.samples import noisy
+
+        return list(noisy.make(sample.name, sample.read(), ""))[level].pixels
+
+    return read
 
 
 def _bursts(asked: Asked) -> tuple[list[BurstSample], str]:

@@ -13,11 +13,9 @@ from viewfinder.artifact import Artifact
 from viewfinder.errors import UsageError
 from viewfinder.export import exporter, golden_writer
 from viewfinder.export.request import ExportRequest
-from viewfinder.task import Task
+from viewfinder.task import PHOTOGRAPHS, Task
 
 Progress = Callable[[str], None]
-PHOTOGRAPHS = "photographs"
-"""`Task.samples` of networks that take a photograph as it is."""
 
 
 @dataclass(frozen=True)

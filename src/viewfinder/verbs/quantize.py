@@ -124,7 +124,7 @@ def quantize(request: QuantizeRequest, progress: Progress | None = None) -> Quan
     chosen = Chosen()
     if _may_need_calibration(request, given):
         asked = Asked(request.calibration_data, request.samples, request.min_coverage)
-        chosen = calibrating.choose(asked, bursts=calibrating.takes_bursts(request.subject, there))
+        chosen = calibrating.choose(asked, calibrating.kind_of(request.subject, there))
     parents, warnings = _chosen(request, given, _exported(request, given, say) if there is None else there)
     made, seconds = [], {}
     for parent in parents:
