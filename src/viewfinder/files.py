@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,16 @@ from pathlib import Path
 from viewfinder.errors import UsageError
 
 _CHUNK_BYTES = 1 << 20
+
+
+@contextmanager
+def unwritten_bytecode() -> Iterator[None]:
+    """Import what a user names without leaving a ``__pycache__`` beside it."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def sha256(path: Path) -> str:

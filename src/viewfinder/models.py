@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from viewfinder import files
 from viewfinder.errors import UsageError
 from viewfinder.task import Task
 
@@ -85,7 +86,8 @@ def _import(path: Path) -> ModuleType:
     sys.modules[name] = module
     sys.path.insert(0, str(resolved.parent))
     try:
-        spec.loader.exec_module(module)
+        with files.unwritten_bytecode():
+            spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         raise BrokenModelError(

@@ -49,13 +49,19 @@ print(code, time.clock_gettime(time.CLOCK_BOOTTIME) - began - waited, file=sys.s
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who waits")
 def test_the_list_takes_less_than_a_second(tmp_path, monkeypatch):
-    """As a program of its own, from its start to its end, with nothing attached; waiting for an answer would count."""
+    """As a program of its own, from its start to its end, with nothing attached; waiting for an answer would count.
+
+    The best of three starts: the first one may have to compile the package, or to read it from the disk.
+    """
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "1")
-    done = subprocess.run([sys.executable, "-c", STARTED], capture_output=True, text=True, check=True, cwd=tmp_path)
-    code, seconds = done.stderr.split()[-2:]
-    assert code == "0"
-    assert "android:SERIAL" in done.stdout
-    assert 0.05 < float(seconds) < 1
+    seconds = []
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", STARTED], capture_output=True, text=True, check=True, cwd=tmp_path)
+        code, lived = done.stderr.split()[-2:]
+        assert code == "0"
+        assert "android:SERIAL" in done.stdout
+        seconds.append(float(lived))
+    assert 0.05 < min(seconds) < 1
 
 
 def test_what_is_missing_stands_beside_the_command_that_mends_it(capfd, monkeypatch):

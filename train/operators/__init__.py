@@ -95,7 +95,8 @@ def _import(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses in the file look their module up
     try:
-        spec.loader.exec_module(module)
+        with files.unwritten_bytecode():
+            spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         message = f"{path} cannot be imported: {type(error).__name__}: {error}"

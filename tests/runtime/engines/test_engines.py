@@ -17,7 +17,10 @@ from viewfinder.task import TensorSpec
 
 def test_names_are_file_names():
     """Helpers with an underscore are no engines; file names become words with hyphens."""
-    assert engines.names() == ["coreml", "executorch", "litert", "onnxruntime", "qnn", "tensorflow", "tflite-runtime"]
+    assert engines.names() == [
+        *("coreai", "coreml", "executorch", "litert", "onnxruntime"),
+        *("qnn", "tensorflow", "tflite-runtime", "tosa"),
+    ]
 
 
 @pytest.mark.parametrize(("alias", "name"), [("tflite", "litert"), ("onnx", "onnxruntime"), ("coreml", "coreml")])
