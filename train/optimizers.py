@@ -2,7 +2,8 @@
 
 Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) makes every step of a matrix orthogonal, so that each of
 its directions learns at the same rate. PyTorch's takes matrices alone; a convolution is one of ``[O, kH * kW * I]``.
-On the 17 layers of DnCNN, after the same 90 s of one core, it is 0.6 to 1.1 dB ahead of Adam at deviations 15 to 50.
+With it, DnCNN learns in minutes of one core what takes Adam many times as long: compare
+``viewfinder train dncnn --photos DIR --steps 400 --optimizer NAME`` at rates of 0.02 and 0.001.
 """
 
 from __future__ import annotations

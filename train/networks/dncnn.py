@@ -144,7 +144,7 @@ def deepen(shallow: DnCNN, depth: int) -> DnCNN:
 
     New layers are the identity, spread evenly between the old ones: behind a ReLU nothing is negative, so convolution
     with a one in the middle and ReLU change nothing (Chen, Goodfellow, Shlens 2016, Net2Net). Training a few layers
-    first is cheaper: 8 then 17 layers for 120 s each end 0.2 dB above 17 layers for 240 s.
+    first is cheaper, and ended better in the same time.
 
     Raises:
         ValueError: the network is normalised or already deeper.
