@@ -104,27 +104,8 @@ def evaluate(evaluation: Evaluation) -> cards.Card:
         sources=tuple(json.loads(SOURCES.read_text())) if evaluation.training else (),
         run=evaluation.run or {},
         scores=found,
-        held_out=_held_out(evaluation),
+        held_out=overlap.held_out(evaluation.sets, evaluation.training),
     )
-
-
-def _held_out(evaluation: Evaluation) -> tuple[str, ...]:
-    """Say for every set how near its pictures come to the training photographs."""
-    if not evaluation.training:
-        return ()
-    training = photos.find(evaluation.training)
-    seen = {files.sha256(path) for path in training}
-    sentences = []
-    for name, folder in evaluation.sets.items():
-        pictures = photos.find([folder])
-        shared = sum(files.sha256(path) in seen for path in pictures)
-        near = overlap.nearest(pictures, training)
-        verdict = "the same scene" if near.bits <= overlap.ALIKE_BITS else "no common scene"
-        sentences.append(
-            f"{name}: {shared} of {len(pictures)} files are among the {len(training)} training and validation files; "
-            f"the most alike pair ({near.test}, {near.training}) differs in {near.bits} of 240 hash bits: {verdict}."
-        )
-    return tuple(sentences)
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from viewfinder import files, models, photos
 from viewfinder.errors import UsageError, ViewfinderError
-from viewfinder.train import cards
+from viewfinder.train import cards, overlap
 from viewfinder.train.baselines import burst_denoising
 from viewfinder.train.evaluate import SOURCES, named_folders
 from viewfinder.train.scores import Scores, psnr_db
@@ -60,6 +60,7 @@ class Evaluation:
         every: measure every so many pictures of a set, sorted by name, from the first one on.
         sigmas: deviations in 8-bit codes.
         planes: 1 for grey, 3 for colour, where no network says it.
+        training: photographs that were trained on, to say how far the sets are from them.
     """
 
     sets: Mapping[str, Path]
@@ -68,6 +69,7 @@ class Evaluation:
     every: int = 1
     sigmas: tuple[int, ...] = SIGMAS
     planes: int = 1
+    training: tuple[Path, ...] = ()
 
 
 def noisy(photo: Path, planes: int, sigma: int) -> tuple[Array, Array]:
@@ -175,6 +177,7 @@ def card(evaluation: Evaluation, run: Mapping[str, Any], known: Mapping[str, Map
         scores=table,
         notes=(*against_bm3d(table), *published(list(evaluation.sets))),
         definition=DEFINITION,
+        held_out=overlap.held_out(evaluation.sets, evaluation.training),
     )
 
 
@@ -188,11 +191,19 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--sigma", type=int, nargs="+", default=list(SIGMAS), metavar="N")
     parser.add_argument("--known", type=Path, help="JSON of scores measured earlier, as -o writes it without --network")
     parser.add_argument("--run", type=Path, help="run.json of the training")
+    parser.add_argument("--training", action="append", type=Path, default=[], help="photographs that were trained on")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="card (NAME.card.json), or scores alone")
     given = parser.parse_args(words)
     try:
         sets = named_folders(given.sets)
-        asked = Evaluation(sets, given.network, given.bm3d, max(1, given.every), tuple(given.sigma))
+        asked = Evaluation(
+            sets,
+            given.network,
+            given.bm3d,
+            max(1, given.every),
+            tuple(given.sigma),
+            training=tuple(given.training),
+        )
         run, known = (json.loads(path.read_text()) if path else {} for path in (given.run, given.known))
         text = _carded(asked, run, known, given.output) if asked.network else _scored(asked, given.output)
     except ViewfinderError as error:

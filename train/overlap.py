@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from viewfinder import photos
+from viewfinder import files, photos
 from viewfinder.train.baselines.bilateral_upsampling import reduce_by_area
 from viewfinder.train.operators.pyramid import luma
 
@@ -48,3 +48,22 @@ def nearest(test: Sequence[Path], training: Sequence[Path]) -> Nearest:
         distances = (seen != difference_hash(path)).sum(1)
         found.append(Nearest(path.name, training[int(distances.argmin())].name, int(distances.min())))
     return min(found, key=lambda pair: pair.bits)
+
+
+def held_out(sets: Mapping[str, Path], training: Sequence[Path]) -> tuple[str, ...]:
+    """Say for every set (name and folder) how near its pictures come to the training photographs, if those are named."""
+    if not training:
+        return ()
+    known = photos.find(training)
+    seen = {files.sha256(path) for path in known}
+    sentences = []
+    for name, folder in sets.items():
+        pictures = photos.find([folder])
+        shared = sum(files.sha256(path) in seen for path in pictures)
+        near = nearest(pictures, known)
+        verdict = "the same scene" if near.bits <= ALIKE_BITS else "no common scene"
+        sentences.append(
+            f"{name}: {shared} of {len(pictures)} files are among the {len(known)} training and validation files; "
+            f"the most alike pair ({near.test}, {near.training}) differs in {near.bits} of 240 hash bits: {verdict}."
+        )
+    return tuple(sentences)
