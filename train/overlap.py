@@ -51,7 +51,7 @@ def nearest(test: Sequence[Path], training: Sequence[Path]) -> Nearest:
 
 
 def held_out(sets: Mapping[str, Path], training: Sequence[Path]) -> tuple[str, ...]:
-    """Say for every set (name and folder) how near its pictures come to the training photographs, if those are named."""
+    """Say for every set (name, folder) how near its pictures come to the training photographs, if any are named."""
     if not training:
         return ()
     known = photos.find(training)
