@@ -25,6 +25,18 @@ from tests.devices.strangers import hub, remote_mac  # noqa: F401 as above
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+BOARDS_S = 900
+"""Seconds for a test with emulated boards, phones or NPUs, their set-up included; others have pyproject's `timeout`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests that start other machines more time, unless they say how much they need."""
+    slow = {"adb", "arm64", "farm", "npu", "ssh"}
+    for item in items:
+        if slow & {mark.name for mark in item.iter_markers()} and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(BOARDS_S))
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep tests away from the user's cache and from each other's."""
