@@ -163,7 +163,7 @@ def test_training_denoises_photographs(photographs, shallow, tmp_path):
 
 
 def test_the_verb_trains_on_clean_photographs(photo_folder, tmp_path):
-    """No operator is run: the record says so, and pairs are refused."""
+    """No operator is run: record and command say so; pairs and operators are refused."""
     model = tmp_path / "shallow.py"
     model.write_text(
         "from viewfinder.task import Task, TensorSpec\n"
@@ -177,9 +177,11 @@ def test_the_verb_trains_on_clean_photographs(photo_folder, tmp_path):
     record = json.loads(result.record.read_text())
     assert record["operator"] is None
     assert "--sigma 25" in record["command"]
+    assert "--operator" not in record["command"]
     assert set(load_file(result.weights)) == {f"layers.{n}.{part}" for n in range(3) for part in ("weight", "bias")}
-    with pytest.raises(UsageError, match="shallow learns from clean photographs"):
-        verb.train(verb.TrainRequest(**vars(request) | {"photos": (), "pairs": (photo_folder, photo_folder)}))
+    for wrong in ({"photos": (), "pairs": (photo_folder, photo_folder)}, {"operator": "photo-finish"}):
+        with pytest.raises(UsageError, match="shallow learns from clean photographs"):
+            verb.train(verb.TrainRequest(**vars(request) | wrong))
 
 
 def test_a_store_of_clean_photographs_has_no_targets(photo_folder, tmp_path):

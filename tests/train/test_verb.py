@@ -50,6 +50,7 @@ def test_training_writes_weights_and_a_record(request_of):
     assert record["data"]["training_photographs"] + len(record["data"]["validation_photographs"]) == 4
     assert record["validation_psnr_db"] == pytest.approx(result.progress.validation_psnr_db, abs=1e-3)
     assert record["command"].startswith("viewfinder train ")
+    assert "--operator photo-finish" in record["command"]
     assert "--steps 4" in record["command"]
 
 

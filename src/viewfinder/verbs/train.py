@@ -71,9 +71,7 @@ class TrainRequest(FitConfig):
             words += ["--photos", str(photo)]
         if self.pairs:
             words += ["--pairs", *map(str, self.pairs)]
-        else:
-            words += ["--operator", self.operator]
-        skipped = {"model", "output", "photos", "pairs", "operator"}
+        skipped = {"model", "output", "photos", "pairs"}
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name not in skipped and value != field.default:
@@ -154,14 +152,14 @@ def _data(task: Task, request: TrainRequest) -> TrainingData:
     """Make or open the pairs, or the clean photographs of a trainer that spoils them itself.
 
     Raises:
-        UsageError: pairs for such a trainer.
+        UsageError: pairs, or an operator, for such a trainer.
     """
     from viewfinder.train import data, trainers
 
     if task.trainer in trainers.FROM_PHOTOGRAPHS:
-        if request.pairs:
+        if request.pairs or request.operator != DEFAULT_OPERATOR:
             message = f"{task.name} learns from clean photographs, which its training spoils itself"
-            raise UsageError(message, "give --photos DIR")
+            raise UsageError(message, "give --photos DIR, without --pairs and --operator")
         return data.from_clean(request.photos)
     if request.pairs:
         return data.from_folders(*request.pairs)
