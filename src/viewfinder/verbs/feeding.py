@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from viewfinder.artifact import Artifact
 from viewfinder.runtime import engines, pipelines
+from viewfinder.task import BURST
 
 Array = NDArray[Any]
 Graph = Callable[[Mapping[str, Array]], Mapping[str, Array]]
-IN_TILES = ("burst", "tiles")
+IN_TILES = (BURST, "tiles")
 """Pipelines whose first graph does not see the whole picture at once, but one part after the other."""
 FEEDS_PER_PHOTO = 4
 """Of a graph that runs often in one photograph (strips, tiles), evenly spaced ones."""
