@@ -187,6 +187,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", required=True, metavar="NAME=DIR", dest="sets")
     parser.add_argument("--network", default="", metavar="MODEL[=WEIGHTS]")
     parser.add_argument("--bm3d", action="store_true", help="measure BM3D too (pip install bm3d)")
+    parser.add_argument("--planes", type=int, choices=(1, 3), default=1, help="grey or colour, where no network says")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="measure every N-th picture")
     parser.add_argument("--sigma", type=int, nargs="+", default=list(SIGMAS), metavar="N")
     parser.add_argument("--known", type=Path, help="JSON of scores measured earlier, as -o writes it without --network")
@@ -202,6 +203,7 @@ def main(words: Sequence[str] | None = None) -> int:
             given.bm3d,
             max(1, given.every),
             tuple(given.sigma),
+            given.planes,
             training=tuple(given.training),
         )
         run, known = (json.loads(path.read_text()) if path else {} for path in (given.run, given.known))

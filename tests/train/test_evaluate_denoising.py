@@ -105,6 +105,16 @@ def test_bm3d_beats_a_mean_of_neighbours(pictures):
     assert evaluate_denoising.psnr_db(cleaned, clean) > evaluate_denoising.psnr_db(spoilt, clean) + 5
 
 
+def test_colours_are_cleaned_together(pictures):
+    """CBM3D on three channels: better than each of them alone by what colours share."""
+    pytest.importorskip("bm3d", reason="BM3D's licence allows non-commercial use only: pip install bm3d")
+    clean = pictures[1][:40, :48]
+    spoilt = clean + np.random.default_rng(0).standard_normal(clean.shape, np.float32) * np.float32(25 / 255)
+    together = burst_denoising.bm3d(spoilt, 25 / 255)
+    alone = np.concatenate([burst_denoising.bm3d(spoilt[..., c : c + 1], 25 / 255) for c in range(3)], axis=2)
+    assert evaluate_denoising.psnr_db(together, clean) > evaluate_denoising.psnr_db(alone, clean) + 0.5
+
+
 def test_a_set_without_name_is_refused(capsys):
     """``--set DIR`` names what to write."""
     assert evaluate_denoising.main(["--set", "somewhere"]) == 2

@@ -73,7 +73,10 @@ def has_bm3d() -> bool:
 
 
 def bm3d(picture: Array, deviation: float) -> Array:
-    """Run BM3D on ``[H, W]`` or ``[H, W, C]`` with white noise of `deviation`.
+    """Run BM3D on ``[H, W]`` or ``[H, W, C]`` with white noise of `deviation`; CBM3D on three channels.
+
+    CBM3D (Dabov et al. 2007, Color image denoising via sparse 3D collaborative filtering) finds its blocks in the
+    luminance alone: about 1 dB better than the same blocks sought in red.
 
     Raises:
         MissingToolError: the package is not installed.
@@ -83,7 +86,8 @@ def bm3d(picture: Array, deviation: float) -> Array:
         raise MissingToolError(message, "pip install bm3d, where its licence fits; or leave these methods out")
     import bm3d as package
 
-    cleaned = package.bm3d(np.asarray(picture, np.float64), deviation)
+    run = package.bm3d_rgb if picture.ndim == 3 and picture.shape[2] == 3 else package.bm3d
+    cleaned = run(np.asarray(picture, np.float64), deviation)
     return np.asarray(cleaned, np.float32).reshape(picture.shape)
 
 
