@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
+from tests import jobs_here
 
+from viewfinder import jobs
 from viewfinder.cli import main
 
 pytestmark = pytest.mark.slow
@@ -121,11 +123,16 @@ def test_a_report_is_written_and_written_again(work, capfd, tmp_path):
     assert "onnx-float" in page
 
 
-def test_a_build_writes_its_fixed_names(work, capfd, tmp_path):
-    """`build` exits 0 and leaves export/, report.html, report.json and manifest.json."""
-    command = ["build", f"{work / 'own.py'}:TASK", "--format", "onnx", "--precision", "float", "-j", "1"]
+def test_a_build_writes_its_fixed_names(work, capfd, tmp_path, monkeypatch):
+    """`build` exits 0 and leaves export/, report.html, report.json and manifest.json.
+
+    Its processes are held by tests/verbs/test_build.py.
+    """
+    monkeypatch.setattr(jobs, "run", jobs_here.run)
+    command = ["build", f"{work / 'own.py'}:TASK", "--format", "onnx", "-j", "1"]
     code, result, _ = ended(capfd, *command, "--photos", work / "photo.png", "-o", tmp_path / "build")
     assert (code, result["verdict"]) == (0, "pass")
+    assert [one["name"] for one in result["artifacts"]] == ["onnx-float", "onnx-fp16"]
     names = {path.name for path in (tmp_path / "build").iterdir()}
     assert names >= {"export", "report.html", "report.json", "manifest.json"}
 

@@ -62,8 +62,18 @@ def test_a_proprietary_licence_is_said_before_anything_is_fetched(tiny):
     """What a lock file's head says about size and licence comes first, before the first step."""
     tiny.write_text("# licence: of its own\n# size: 1 kB\n" + tiny.read_text())
     lines = []
-    toolchains.install("tiny", lines.append)
+
+    def said(line):
+        """End when the first step is announced."""
+        lines.append(line)
+        if len(lines) == 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        toolchains.install("tiny", said)
     assert lines[:2] == ["licence: of its own", "size: 1 kB"]
+    assert "making an environment" in lines[2]
+    assert not toolchains.folder("tiny").exists()
 
 
 def test_qualcomms_licence_is_named():

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import jobs_here
 from tests.export.networks import TINY
 from tests.verbs import made
 
 from viewfinder import files, jobs
 from viewfinder.errors import Exit, MissingToolError, UsageError
 from viewfinder.export import exporter
-from viewfinder.jobs import Ended, Job
 from viewfinder.runtime.verify import Setup
-from viewfinder.verbs import build as verb
 from viewfinder.verbs import building
 from viewfinder.verbs import verify as verifying
 from viewfinder.verbs.build import BuildRequest, build
@@ -56,23 +54,6 @@ class World:
             raise self.refused["golden"]
         made.write_golden(path)
 
-    def run(self, plan: Sequence[Job], on_end: Callable[[Ended], None], _slots: int | None) -> dict[str, Ended]:
-        """Run the jobs one after the other in this process, as `jobs.run` does in others."""
-        ended: dict[str, Ended] = {}
-        for job in plan:
-            before = next((ended[name].error for name in job.after if ended[name].error), None)
-            ended[job.name] = Ended(job.name, error=before) if before else self._one(job)
-            on_end(ended[job.name])
-        return ended
-
-    def _one(self, job: Job) -> Ended:
-        """Run one job."""
-        module, _, function = job.target.partition(":")
-        try:
-            return Ended(job.name, getattr(import_module(module), function)(**job.arguments), seconds=1.0)
-        except verb.ViewfinderError as error:
-            return Ended(job.name, error=error)
-
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
@@ -81,7 +62,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(building, "export_job", one.export)
     monkeypatch.setattr(building, "golden_job", one.golden)
     monkeypatch.setattr(building, "fetch_job", lambda **_: [])
-    monkeypatch.setattr(jobs, "run", one.run)
+    monkeypatch.setattr(jobs, "run", jobs_here.run)
     monkeypatch.setattr(verifying, "setup_for", lambda *_: Setup("fake", one.engine, one.engine.open))
     return one
 
@@ -230,17 +211,20 @@ def test_unknown_formats_are_refused_at_once(
 
 @pytest.mark.slow
 def test_a_real_network_from_pytorch_to_the_report(tmp_path: Path) -> None:
-    """A user's three layers through ONNX: exported, run in ONNX Runtime on a photograph, verified, reported."""
+    """A user's three layers through ONNX: exported, run in ONNX Runtime on a photograph, verified, reported.
+
+    In processes of their own; both precisions, and the cache, are held by tests/cli/test_verbs.py in this one.
+    """
     from PIL import Image
     from skimage import data
 
     model, photo = tmp_path / "tiny.py", tmp_path / "coffee.png"
     model.write_text(TINY)
     Image.fromarray(data.coffee()[:100, :151]).save(photo)
-    request = BuildRequest(f"{model}:TASK", formats=("onnx",), photos=(photo,), output=tmp_path / "out")
-    result = build(request)
+    only = {"formats": ("onnx",), "precisions": ("float",), "use_cache": False}
+    result = build(BuildRequest(f"{model}:TASK", photos=(photo,), output=tmp_path / "out", **only))
     assert result.exit_code is Exit.PASS
-    assert [one.report.artifact for one in result.document.sections] == ["onnx-float", "onnx-fp16"]
+    assert [one.report.artifact for one in result.document.sections] == ["onnx-float"]
     exact = {one.metric: one.value for one in result.document.sections[0].report.measurements}
     assert (exact["psnr_vs_float_worst_db"] or 0) > 110
     assert result.document.sections[0].report.engine == "onnxruntime"
