@@ -1,14 +1,8 @@
-"""Runs a Core AI model in the toolchain's Python: ``SCRIPT WORKER coreai MODEL THREADS``.
-
-It answers as `_worker` does, whose file is the first word: neither file may import anything of ours by name.
-"""
+"""Runs a Core AI model in the toolchain's Python; `_worker.learn` loads this file, which may import nothing of ours."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import os
-import sys
 from typing import Any
 
 MAIN = "main"
@@ -61,19 +55,6 @@ class Coreai:
         return {name: one.numpy().copy() for name, one in self._results.items()}
 
 
-def main(worker_path: str, words: list[str]) -> None:
-    """Answer until the pipe ends."""
-    found = importlib.util.spec_from_file_location("viewfinder_worker", worker_path)
-    if found is None or found.loader is None:
-        sys.exit(f"{worker_path} is no module")
-    worker: Any = importlib.util.module_from_spec(found)
-    sys.modules[found.name] = worker
-    found.loader.exec_module(worker)
+def extend(worker: Any) -> None:
+    """Add this runtime to a worker's."""
     worker.MODELS["coreai"] = Coreai
-    pipe = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    worker.main(words[0], words[1], int(words[2]), pipe)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])

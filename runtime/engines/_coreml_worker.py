@@ -1,15 +1,12 @@
-"""Runs a Core ML package in a Mac's own Python with coremltools: ``SCRIPT WORKER coremltools PACKAGE THREADS``.
+"""Runs a Core ML package in a Mac's own Python with coremltools.
 
-It answers as `_worker` does, whose file is the first word: neither file may import anything of ours by name. With the
-timings comes Core ML's plan: the compute unit that it prefers for each operation, and its estimate of the cost.
+`_worker.learn` loads this file, which may import nothing of ours. With the timings comes Core ML's
+plan: the compute unit that it prefers for each operation, and its estimate of the cost.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import resource
-import sys
 from contextlib import suppress
 from typing import Any
 
@@ -81,21 +78,8 @@ def planned(model: Coreml) -> list[dict[str, Any]]:
     return []
 
 
-def main(worker_path: str, words: list[str]) -> None:
-    """Answer until the pipe ends."""
-    found = importlib.util.spec_from_file_location("viewfinder_worker", worker_path)
-    if found is None or found.loader is None:
-        sys.exit(f"{worker_path} is no module")
-    worker: Any = importlib.util.module_from_spec(found)
-    sys.modules[found.name] = worker
-    found.loader.exec_module(worker)
+def extend(worker: Any) -> None:
+    """Add this runtime to a worker's, and the plan to its timings."""
     worker.MODELS["coremltools"] = Coreml
     worker.memory_bytes, measured = memory_bytes, worker.timed
     worker.timed = lambda model, schedule: {**measured(model, schedule), "plan": planned(model)}
-    pipe = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    worker.main(words[0], words[1], int(words[2]), pipe)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])

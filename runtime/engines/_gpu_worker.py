@@ -1,17 +1,15 @@
-"""Runs a TFLite file on LiteRT's GPU accelerator: ``SCRIPT WORKER ai_edge_litert.compiled_model FILE THREADS``.
+"""Runs a TFLite file on LiteRT's GPU accelerator; `_worker.learn` loads this file, which may import nothing of ours.
 
-It answers as `_worker` does, whose file is the first word: neither file may import anything of ours by name. Two
-variables choose: ``VIEWFINDER_GPU_FP32=1`` computes in fp32, where phones compute in fp16 unless asked otherwise;
+Two variables choose: ``VIEWFINDER_GPU_FP32=1`` computes in fp32, where phones compute in fp16 unless asked otherwise;
 ``VIEWFINDER_GPU_BESIDE_CPU=1`` lets operators that the accelerator does not take run on the CPU. What the libraries
 print, and who takes what, goes to the file ``VIEWFINDER_GPU_LOG``.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import math
 import os
-import sys
 import time
 from typing import Any
 
@@ -87,22 +85,10 @@ def waited(buffer: Any, count: int) -> Any:
     return buffer.read(count, np.float32)
 
 
-def main(worker_path: str, words: list[str]) -> None:
-    """Answer until the pipe ends."""
-    found = importlib.util.spec_from_file_location("viewfinder_worker", worker_path)
-    if found is None or found.loader is None:
-        sys.exit(f"{worker_path} is no module")
-    worker: Any = importlib.util.module_from_spec(found)
-    sys.modules[found.name] = worker
-    found.loader.exec_module(worker)
+def extend(worker: Any) -> None:
+    """Add this runtime to a worker's, and have what the libraries print go where a variable says."""
     worker.MODELS[MODULE] = Gpu
-    pipe = os.fdopen(os.dup(1), "wb")
     log = os.environ.get("VIEWFINDER_GPU_LOG")
     if log:
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
-    os.dup2(2, 1)
-    worker.main(words[0], words[1], int(words[2]), pipe)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+        os.dup2(2, 1)

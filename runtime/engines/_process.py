@@ -25,7 +25,7 @@ from viewfinder.task import TensorSpec
 
 _IDENTIFIER = b"TFL3"
 _SCRIPTS = {
-    module: Path(__file__).resolve().with_name(name)
+    module: (Path(__file__).resolve().with_name(name),)
     for module, name in {
         "coremltools": "_coreml_worker.py",
         "coreai": "_coreai_worker.py",
@@ -33,7 +33,7 @@ _SCRIPTS = {
         "ai_edge_litert.compiled_model": "_gpu_worker.py",
     }.items()
 }
-"""Scripts of their own, which take the worker as their first word."""
+"""Scripts that add a runtime to the worker's."""
 
 
 PROFILER = "operators"
@@ -85,8 +85,7 @@ def open_in(interpreter: Interpreter, module: str, path: Path, graph: GraphFile,
             if stream.read(8)[4:] != _IDENTIFIER:
                 raise damaged(path, "it is not a TFLite file")
     place = interpreter.place or str
-    scripts = [] if interpreter.native else [Path(_worker.__file__).resolve()]
-    scripts = [*([_SCRIPTS[module]] if module in _SCRIPTS else []), *scripts]
+    scripts = [] if interpreter.native else [Path(_worker.__file__).resolve(), *_SCRIPTS.get(module, ())]
     words = [*map(place, scripts), module, place(path.resolve()), str(threads)]
     return WorkerRunner(interpreter, words, path, graph)
 

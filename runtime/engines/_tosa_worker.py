@@ -1,16 +1,14 @@
-"""Runs a TFLite file in Arm's TOSA reference model: ``SCRIPT WORKER tosa FOLDER THREADS``, in the toolchain's Python.
+"""Runs a TFLite file in Arm's TOSA reference model, in the toolchain's Python.
 
-It answers as `_worker` does, whose file is the first word: neither file may import anything of ours by name. The folder
+`_worker.learn` loads this file, which may import nothing of ours. The folder
 holds ``graph.tflite`` and ``ends.json`` (`viewfinder.runtime.engines.tosa`).
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -75,19 +73,6 @@ def last(text: str) -> str:
     return lines[-1][-300:] if lines else "no message"
 
 
-def main(worker_path: str, words: list[str]) -> None:
-    """Answer until the pipe ends."""
-    found = importlib.util.spec_from_file_location("viewfinder_worker", worker_path)
-    if found is None or found.loader is None:
-        sys.exit(f"{worker_path} is no module")
-    worker: Any = importlib.util.module_from_spec(found)
-    sys.modules[found.name] = worker
-    found.loader.exec_module(worker)
+def extend(worker: Any) -> None:
+    """Add this runtime to a worker's."""
     worker.MODELS["tosa"] = Tosa
-    pipe = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    worker.main(words[0], words[1], int(words[2]), pipe)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
+import importlib.util
 import json
 import os
 import struct
@@ -294,7 +295,19 @@ def version(module: str) -> str:
     return str(getattr(importlib.import_module(module.partition(".")[0]), "__version__", "?"))
 
 
+def learn(script: str) -> None:
+    """Let a script beside this one add its runtime: it has a function ``extend``, which is given this module."""
+    found = importlib.util.spec_from_file_location("viewfinder_runtime", script)
+    if found is None or found.loader is None:
+        sys.exit(f"{script} is no module")
+    module: Any = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    module.extend(sys.modules[__name__])
+
+
 if __name__ == "__main__":
     pipe = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), pipe)
+    for further in sys.argv[1:-3]:
+        learn(further)
+    main(sys.argv[-3], sys.argv[-2], int(sys.argv[-1]), pipe)
