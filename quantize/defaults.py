@@ -132,7 +132,7 @@ def _bursts(parent: Artifact, name: str) -> tuple[Rule, ...]:
         ),
         Rule(match="picks|Phases|Unphased|ones|SummedBy", reason="these convolutions move pixels and add them up"),
         Rule(
-            match=_LAST_OF_KERNELS,
+            match=LAST_OF_KERNELS,
             onwards=True,
             reason="it makes kernels, and what follows is light: the shadows of linear light have few codes, and "
             "kernels applied in 8 bits gave 51 dB where float gave 66",
@@ -141,7 +141,7 @@ def _bursts(parent: Artifact, name: str) -> tuple[Rule, ...]:
     )
 
 
-_LAST_OF_KERNELS = r"\bhead[._](4[._])?(weight|bias)|Conv2d_head|Sequential_head/.*Conv2d_4"
+LAST_OF_KERNELS = r"\bhead[._](4[._])?(weight|bias)|Conv2d_head|Sequential_head/.*Conv2d_4"
 """The last convolution before kernels, as the formats name it (its weights, or its module): kpn-lite's, kpn's."""
 
 

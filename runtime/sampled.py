@@ -1,8 +1,8 @@
 """Verify on some rows of each photograph: an emulator takes seconds for what a phone does in a millisecond.
 
 The network sees the whole photograph; only the computation of rows at full resolution is limited to some bands, spread
-evenly from top to bottom, and compared with the same rows of PyTorch's output and of the truth. Of bursts, tiles take
-the place of bands (`viewfinder.runtime.sampled_bursts`).
+evenly from top to bottom, and compared with the same rows of PyTorch's output and of the truth. Where a network works
+in tiles, these take the place of bands (`viewfinder.runtime.sampled_tiles`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import numpy as np
 from viewfinder.artifact import Artifact
 from viewfinder.errors import UsageError
 from viewfinder.photos import Array, Pixels
-from viewfinder.runtime import given, pipelines, sampled_bursts
+from viewfinder.runtime import given, pipelines, sampled_tiles
 
 if TYPE_CHECKING:
     from viewfinder.golden import Golden, GoldenPhoto
 
 
+TILES = "tiles"
+"""The pipeline of networks from picture to picture."""
 _TALL = 1 << 20
 """More rows than any picture: the first border in it lies where the first band ends."""
 
@@ -84,16 +86,16 @@ def open(artifact: Artifact, engine: Any, threads: int, count: int) -> Sampled: 
         UsageError: `count` is not positive.
     """
     tops(1, 1, count)
-    if given.takes_bursts(artifact):
+    if _in_tiles(artifact):
         graphs = {graph.name: pipelines.open_graph(artifact, graph, engine) for graph in artifact.graphs}
-        return sampled_bursts.SampledBursts(artifact, graphs, count)
+        return sampled_tiles.SampledTiles(artifact, graphs, count)
     return SampledRunner(cast("Bands", pipelines.open_rows(artifact, engine, threads)), count)
 
 
 def golden_of(golden: Golden, artifact: Artifact, count: int) -> Golden:
     """Return the golden pictures with the pixels that `open`'s runner gives; what it is fed with stays whole."""
-    if given.takes_bursts(artifact):
-        return replace(golden, photos=tuple(sampled_bursts.photo_of(one, artifact, count) for one in golden.photos))
+    if _in_tiles(artifact):
+        return replace(golden, photos=tuple(sampled_tiles.photo_of(one, artifact, count) for one in golden.photos))
     rows, _ = pipelines.borders(artifact, _TALL, 1)
     step = rows[0] if rows else _TALL
     scale = int(artifact.parameters.get("scale", 1))
@@ -101,17 +103,23 @@ def golden_of(golden: Golden, artifact: Artifact, count: int) -> Golden:
 
 
 def count_of(artifact: Artifact, asked: int | None) -> int:
-    """Return how many parts are computed: what was asked for, else two bands of a photograph, one tile of a burst."""
-    return asked or (1 if given.takes_bursts(artifact) else 2)
+    """Return how many parts are computed: what was asked for, else two bands of a photograph, or one tile."""
+    return asked or (1 if _in_tiles(artifact) else 2)
 
 
 def meaning(artifact: Artifact, count: int) -> str:
     """Say in words what `open` computes."""
     several = "s" if count > 1 else ""
-    if not given.takes_bursts(artifact):
+    if not _in_tiles(artifact):
         return f"{count} band{several} of each photograph, spread evenly from top to bottom"
     sides = " x ".join(str(side) for side in artifact.parameters.get("tile", ()))
-    return f"{count} tile{several} of {sides} with its halo, of the middle plane (green) of each burst"
+    what = "burst" if given.takes_bursts(artifact) else "photograph"
+    return f"{count} tile{several} of {sides} with its halo of each {what}; of one plane, the middle one (green)"
+
+
+def _in_tiles(artifact: Artifact) -> bool:
+    """Tell whether parts of a picture are tiles."""
+    return artifact.pipeline == TILES or given.takes_bursts(artifact)
 
 
 def _photo(photo: GoldenPhoto, step: int, scale: int, count: int) -> GoldenPhoto:

@@ -21,7 +21,7 @@ from viewfinder.bursts import Burst, NoiseLevel, preparation
 from viewfinder.bursts.contract import KEY, Contract
 from viewfinder.bursts.frames import FloatFrames, Frames
 from viewfinder.errors import UsageError
-from viewfinder.export.lowering import kernel_application, phases, spread
+from viewfinder.export.lowering import kernel_application, phases, spread, tables
 from viewfinder.export.pipelines.layout import channels_last
 from viewfinder.export.pipelines.reach import reach, stride
 from viewfinder.export.pipelines.splitting import split
@@ -30,7 +30,7 @@ from viewfinder.export.request import Cut, ExportRequest, Graph
 from viewfinder.task import Task, TensorSpec
 
 INPUTS = ("frames", "merged", "noise", "deviation")
-FORMS = ("auto", "whole", "split")
+FORMS = ("auto", "whole", "split", "tables")
 _REFERENCE_SIDE = 768
 """Pixels along the core of a tile of the reference: other tiles than the artifact's, so that seams are found out."""
 _MEASURED_SIDES = (128, 256, 512)
@@ -39,7 +39,10 @@ _EXAMPLE_NOISE = (0.03, 0.08)
 
 
 def cut(task: Task, network: Any, request: ExportRequest) -> Cut:
-    """Take the network as one graph ``model``, or as ``kernels`` and ``application`` (``--form split``)."""
+    """Take the network as one graph ``model``, or as ``kernels`` and ``application`` (``--form split``).
+
+    ``--form tables`` is one graph for NPUs of integers (`viewfinder.export.lowering.tables`).
+    """
     if request.form not in FORMS:
         raise UsageError(f"{task.name} has no form {request.form!r}", f"choose one of: {', '.join(FORMS)}")
     tile = _tile(task, request)
@@ -47,6 +50,8 @@ def cut(task: Task, network: Any, request: ExportRequest) -> Cut:
     halo = _halo(task, network, tile)
     lowered = spread.lower(phases.lower(kernel_application.lower(network), request.format), request.format)
     examples = tuple(_example(spec) for spec in specs)
+    if request.form == "tables":
+        lowered = tables.lower(lowered, examples)
     target = replace(task.outputs[0], shape=_shape_of(task, lowered, examples, tile))
     parts = split(task.name, lowered, specs, examples) if request.form == "split" else None
     graphs = parts or [Graph("model", lowered, examples, specs, ())]

@@ -1,4 +1,4 @@
-"""Give a TFLite file integer inputs and outputs: what converts to and from float at its ends is the caller's work.
+"""Give a TFLite file integers throughout: what converts to and from float at its ends is the caller's work.
 
 Vela counts these conversions as operators on the CPU. They read and write the caller's own buffers, which on a device
 hold integers anyway; an operator *inside* the network that falls back is another matter and stays.
@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from viewfinder.errors import BadArtifactError
+from viewfinder.runtime.ethos import islands
+
+_BITS = {9: 8, 7: 16}
+"""Of TFLite's types (``TensorType.INT8``, ``INT16``)."""
 
 
 def write(source: Path, target: Path) -> dict[str, int]:
-    """Write `source` without the QUANTIZE behind its inputs and the DEQUANTIZE before its outputs.
+    """Write `source` without the QUANTIZE behind its inputs and the DEQUANTIZE before its outputs; `islands` closed.
 
     Returns:
         How many of each were taken off.
@@ -34,9 +38,7 @@ def write(source: Path, target: Path) -> dict[str, int]:
     operators = schema.BuiltinOperator
     first = [op for op in graph.operators if _is(op, kinds, operators.QUANTIZE, list(graph.inputs), "inputs")]
     last = [op for op in graph.operators if _is(op, kinds, operators.DEQUANTIZE, list(graph.outputs), "outputs")]
-    # A tensor with another reader has to stay as it is.
-    readers = [int(index) for op in graph.operators for index in op.inputs]
-    first = [op for op in first if readers.count(int(op.inputs[0])) == 1]
+    first = _widest(graph, first)
     renamed = {int(op.inputs[0]): int(op.outputs[0]) for op in first}
     renamed |= {int(op.outputs[0]): int(op.inputs[0]) for op in last}
     graph.operators = [op for op in graph.operators if op not in [*first, *last]]
@@ -45,6 +47,7 @@ def write(source: Path, target: Path) -> dict[str, int]:
     for signature in model.signatureDefs or ():
         for item in (*(signature.inputs or ()), *(signature.outputs or ())):
             item.tensorIndex = renamed.get(int(item.tensorIndex), int(item.tensorIndex))
+    islands.close(model)
     _inline(model, data)
     builder = flatbuffers.Builder(1 << 20)
     builder.Finish(model.Pack(builder), b"TFL3")
@@ -55,6 +58,24 @@ def write(source: Path, target: Path) -> dict[str, int]:
 def _is(op: Any, kinds: list[int], kind: int, ends: list[int], side: str) -> bool:
     """Tell whether an operator of `kind` touches an end of the graph."""
     return kinds[op.opcodeIndex] == kind and int(getattr(op, side)[0]) in [int(end) for end in ends]
+
+
+def _widest(graph: Any, first: list[Any]) -> list[Any]:
+    """Choose one conversion behind each input, of the most bits; the others read its integers, which the NPU can.
+
+    An input with a reader in float has to stay as it is.
+    """
+    found = []
+    for end in graph.inputs:
+        readers = [op for op in graph.operators if int(end) in [int(index) for index in op.inputs]]
+        if not readers or not all(any(op is one for one in first) for op in readers):
+            continue
+        wide = max(readers, key=lambda op: _BITS.get(graph.tensors[int(op.outputs[0])].type, 0))
+        for op in readers:
+            if op is not wide:
+                op.inputs = [int(wide.outputs[0])]
+        found.append(wide)
+    return found
 
 
 def _inline(model: Any, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Burst networks on Snapdragon's NPU: whole, in one piece, and as good as elsewhere, in fp16 and in 8 bits."""
+"""Burst networks on NPUs: whole, in one piece, and as good as elsewhere, in fp16 and in 8 bits."""
 
 from __future__ import annotations
 
@@ -25,3 +25,16 @@ def test_kpn_lite_is_whole_and_good_on_snapdragon(own_cache):
         assert len(worst.per_sample) == 2
         assert worst.value >= {"fp16": 60, "w8a8": 45}[section.report.precision]
         assert section.report.notes["rows"].startswith("1 tile of 128 x 128")
+
+
+@pytest.mark.npu
+def test_kpn_lite_is_whole_and_good_on_ethos(own_cache):
+    """Roots, powers and quotients in tables: one piece, nothing on the CPU; 45 dB in Arm's TOSA model."""
+    npu.lend(own_cache, "vela")
+    npu.lend(own_cache, "tosa")
+    request = VerifyRequest("kpn-lite", npus=("ethos-u85",), photos=tuple(demo.photos()[:1]))
+    (section,) = verify(request).document.sections
+    found = {one.metric: one for one in section.report.measurements}
+    assert (found["npu_fallback_ops"].value, found["npu_partitions"].value) == (0, 1)
+    assert found["psnr_vs_float_worst_db"].value >= 45
+    assert "TOSA" in section.report.notes["computed_by"]

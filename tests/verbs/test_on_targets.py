@@ -10,7 +10,8 @@ from tests.verbs import made
 from viewfinder.cli import npus
 from viewfinder.errors import Exit, UsageError
 from viewfinder.measurement import Evidence, Verdict
-from viewfinder.verbs import on_ethos, on_targets
+from viewfinder.task import BURST
+from viewfinder.verbs import adapters, on_ethos, on_targets
 from viewfinder.verbs.verify import VerifyRequest, verify
 
 
@@ -61,9 +62,13 @@ def test_the_recipes_leave_nothing_in_float():
 
 
 def test_npus_get_the_tent_form():
-    """Slicing in tent form, bursts in small tiles; other networks have no such form."""
-    assert {name: on_targets._shape(name) for name in ("hdrnet", "kpn-lite", "dncnn")} == {
-        "hdrnet": {"form": "tent"}, "kpn-lite": {"strip_rows": 128, "width": 128}, "dncnn": {},
+    """Slicing in tent form, everything else in small tiles; without float, curves of bursts as tables too."""
+    small = {"strip_rows": 128, "width": 128}
+    assert {name: on_targets._shape(name, adapters.NPU) for name in ("hdrnet", "kpn-lite", "dncnn")} == {
+        "hdrnet": {"form": "tent"}, "kpn-lite": small, "dncnn": small,
+    }  # fmt: skip
+    assert {name: on_targets._shape(name, adapters.INTEGERS) for name in ("hdrnet", "kpn-lite", "dncnn")} == {
+        "hdrnet": {"form": "tent"}, "kpn-lite": {**small, "form": "tables"}, "dncnn": small,
     }  # fmt: skip
 
 
@@ -75,6 +80,15 @@ def test_bilateral_grids_keep_16_bits_where_8_make_no_picture():
     assert (strip.graph, strip.match, strip.activations) == ("strip", "", "int16")
     assert all(rule.weights == "int8" for rule in (first, grid, strip))
     assert len(on_ethos.recipe("w8a16", "bilateral_grid").rules) == 1
+
+
+def test_bursts_keep_16_bits_where_light_is_computed():
+    """Convolutions that look at the frames have 8 bits, kernels and what they are applied to 16; nothing is float."""
+    wide, seen, kernels, ones = on_ethos.recipe("w8a8", BURST).rules
+    assert [one.activations for one in (wide, seen, kernels, ones)] == ["int16", "int8", "int16", "int16"]
+    assert (wide.match, seen.onwards, kernels.onwards, ones.granularity) == ("", True, True, "tensor")
+    convolutions, picture = on_ethos.recipe("w8a8", "tiles").rules
+    assert (convolutions.activations, convolutions.rounding, picture.activations) == ("int8", "compensated", "int16")
 
 
 @pytest.mark.npu

@@ -40,7 +40,8 @@ Jobs = Annotated[
 
 
 Form = Annotated[
-    str, typer.Option("--form", metavar="NAME", help="Form of slicing: auto, cell or tent; of bursts: whole, split.")
+    str,
+    typer.Option("--form", metavar="NAME", help="Form of slicing: auto, cell, tent; of bursts: whole, split, tables."),
 ]
 
 

@@ -81,7 +81,7 @@ Bands = Annotated[
     typer.Option(
         "--bands",
         min=1,
-        help="Of an emulated NPU: bands of rows of each photograph to compute, or tiles of each burst.",
+        help="Of an emulated NPU: bands of rows of each photograph to compute, or tiles, where a network has these.",
         show_default="2 bands, 1 tile",
     ),
 ]

@@ -11,9 +11,10 @@ from typing import Any
 
 from viewfinder.accelerators import Accelerator
 from viewfinder.artifact import Artifact, GraphFile
-from viewfinder.errors import CheckFailedError, NotVerifiedError
+from viewfinder.errors import BadArtifactError, CheckFailedError, NotVerifiedError
 from viewfinder.golden import Golden
 from viewfinder.measurement import Evidence, Measurement, Report
+from viewfinder.quantize.defaults import LAST_OF_KERNELS
 from viewfinder.recipe import Recipe, Rule
 from viewfinder.runtime import engines, sampled, verified
 from viewfinder.runtime import verify as verifying
@@ -22,6 +23,7 @@ from viewfinder.runtime.ethos.compiler import Compiled
 from viewfinder.runtime.htp import figures
 from viewfinder.runtime.htp.compiler import FallbackError
 from viewfinder.runtime.report.document import Section
+from viewfinder.task import BURST
 from viewfinder.verbs.verification import VerifyRequest
 
 TOOLCHAIN = "vela"
@@ -44,17 +46,36 @@ _STRIP = (
 )
 
 
+_LIGHT = (
+    "light has few codes in its shadows, and kernels, weights and curves are computed for every pixel of it; w8a8 "
+    "leaves them in float elsewhere"
+)
+_ONES = (
+    "the quantizer gives a transposed convolution's weights a scale for each input, LiteRT wants one for each output; "
+    "these are ones and zeros, which one scale holds"
+)
+_PICTURE = "the last operator makes the picture: 8 bits of it would be the picture's levels, also in its shadows"
+_NOISY = "these layers look at noise, which is larger than a step of 8 bits"
+
+
 def recipe(precision: str, pipeline: str = "") -> Recipe:
     """Return the recipe that leaves nothing in float, with activations of 8 (``w8a8``) or 16 bits (``w8a16``).
 
-    Of the `pipeline` ``bilateral_grid``, ``w8a8`` gives the grid and the strips 16 bits, as ``w8a8`` leaves them in
-    float elsewhere: Ethos-U computes both kinds, in one graph too.
+    In ``w8a8``, what is left in float elsewhere gets 16 bits: the grid and the strips of ``bilateral_grid``, all but
+    the convolutions that look at the frames of ``burst``, what makes the picture of ``tiles``. Ethos-U computes both
+    kinds, in one graph too.
     """
     bits = "int16" if precision == "w8a16" else "int8"
-    if precision != "w8a8" or pipeline != "bilateral_grid":
+    rules = {"bilateral_grid": _bilateral_grid, BURST: _burst, "tiles": _tiles}.get(pipeline)
+    if precision != "w8a8" or rules is None:
         return Recipe(precision, (Rule(weights="int8", activations=bits, reason=_WHY),), "npu")
+    return Recipe(precision, rules(), "npu")
+
+
+def _bilateral_grid() -> tuple[Rule, ...]:
+    """Return the rules of HDRNet's ``w8a8``."""
     whole = "coefficients"
-    rules = (
+    return (
         Rule(whole, weights="int8", activations="int8", reason=_WHY, rounding="compensated"),
         Rule(
             whole, match="predict", onwards=True, weights="int8", activations="int16", reason=_GRID,
@@ -62,7 +83,25 @@ def recipe(precision: str, pipeline: str = "") -> Recipe:
         ),
         Rule("strip", weights="int8", activations="int16", reason=_STRIP),
     )  # fmt: skip
-    return Recipe(precision, rules, "npu")
+
+
+def _burst() -> tuple[Rule, ...]:
+    """Return the rules of burst networks' ``w8a8``."""
+    wide = Rule(weights="int8", activations="int16", reason=_LIGHT)
+    return (
+        wide,
+        Rule(match="encode|decode", onwards=True, weights="int8", activations="int8", reason=_NOISY),
+        replace(wide, match=LAST_OF_KERNELS, onwards=True),
+        replace(wide, match="Unphased", granularity="tensor", reason=_ONES),
+    )
+
+
+def _tiles() -> tuple[Rule, ...]:
+    """Return the rules of ``w8a8`` of networks from picture to picture."""
+    return (
+        Rule(weights="int8", activations="int8", reason=_WHY, rounding="compensated"),
+        Rule(match=r"^serving_default_\w+_output(:\d+)?$", weights="int8", activations="int16", reason=_PICTURE),
+    )
 
 
 @dataclass(frozen=True)
@@ -146,7 +185,12 @@ def _compared(case: Case) -> Section:
     if done.report.evidence is not Evidence.NOT_RUN:
         return done
     reason = next((one.reason for one in done.report.measurements if one.reason), "no reason given")
-    return _by(case, _InIntegers(), f"{_LITERT}; Arm's reference model did not: {reason}")
+    try:
+        return _by(case, _InIntegers(), f"{_LITERT}; Arm's reference model did not: {reason}")
+    except BadArtifactError as error:
+        raise NotVerifiedError(
+            f"Arm's reference model: {reason}; LiteRT: {error.message}", "look at it with `viewfinder inspect`"
+        ) from error
 
 
 def _by(case: Case, engine: verifying.Engine, said: str) -> Section:

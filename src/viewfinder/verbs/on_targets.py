@@ -19,7 +19,7 @@ from viewfinder.runtime.report import document as documents
 from viewfinder.runtime.report.document import Section
 from viewfinder.task import BURST
 from viewfinder.verbs import adapters, on_npu
-from viewfinder.verbs.adapters import FLOAT, NPU, Bind, Case, Order
+from viewfinder.verbs.adapters import CPU, FLOAT, INTEGERS, NPU, Bind, Case, Order
 from viewfinder.verbs.siblings import artifacts_in
 from viewfinder.verbs.verification import VerifyRequest, VerifyResult, assembled, bound
 
@@ -159,7 +159,7 @@ def _filled(options: ExportOptions, folder: Path, order: Order, say: Progress) -
     exported = order.precision if order.precision in PRECISIONS else FLOAT
     base = folder / f"{order.format}-{exported}"
     if not base.exists():
-        shape = _shape(options.model) if order.form == NPU else {}
+        shape = {} if order.form == CPU else _shape(options.model, order.form)
         export(replace(options, formats=(order.format,), output=folder, precision=exported, **shape), say)
     if order.precision == exported:
         return artifact.load(base)
@@ -167,17 +167,20 @@ def _filled(options: ExportOptions, folder: Path, order: Order, say: Progress) -
     return artifact.load(folder / f"{order.format}-{order.precision}")
 
 
-def _shape(model: str) -> dict[str, Any]:
+def _shape(model: str, form: str) -> dict[str, Any]:
     """Return the form and the sizes that NPUs are given.
 
     Of slicing the tent form, because others fall off them or are slow there: Snapdragon's compiler expects 1.25 ms of a
-    strip in tent form and 20.8 ms in cell form (SA8255, v73). Of bursts tiles of 128 x 128, because the emulator takes
-    two minutes for one of 256 x 256.
+    strip in tent form and 20.8 ms in cell form (SA8255, v73). Of bursts, and of pictures where the reach is known,
+    tiles of 128 x 128, because the emulator takes minutes for 256 x 256. Without float, curves of bursts in tables.
     """
     pipeline = models.load(model).pipeline
     if pipeline == "bilateral_grid":
         return {"form": "tent"}
-    return {"strip_rows": _TILE, "width": _TILE} if pipeline == BURST else {}
+    if pipeline != BURST and "halo" not in models.load(model).pipeline_options:
+        return {}
+    sizes: dict[str, Any] = {"strip_rows": _TILE, "width": _TILE}
+    return {**sizes, "form": "tables"} if pipeline == BURST and form == INTEGERS else sizes
 
 
 def _quantize(folder: Path, order: Order, say: Progress) -> None:

@@ -16,7 +16,7 @@ from tests.runtime.ethos import integers
 from viewfinder.errors import BadArtifactError
 from viewfinder.measurement import Evidence
 from viewfinder.runtime import engines
-from viewfinder.runtime.engines import tosa
+from viewfinder.runtime.engines import _tosa_worker, tosa
 from viewfinder.runtime.ethos import batches
 
 
@@ -103,3 +103,14 @@ def test_arms_model_agrees_with_litert(tmp_path, own_cache):
     assert off.max() < 2.01
     assert (off < 0.01).mean() > 0.9
     assert engine.EVIDENCE is Evidence.REFERENCE
+
+
+def test_tables_of_16_bits_have_results_of_23():
+    """TOSA's table of int16 gives int32, which is rounded by the 7 bits that lie between two of its values."""
+    table = "    %390 = tosa.table %389, %356 : (tensor<1x4xi16>, tensor<513xi16>) -> tensor<1x4xi16>\n"
+    bytes_ = "    %391 = tosa.table %390, %357 : (tensor<1x4xi8>, tensor<256xi8>) -> tensor<1x4xi8>\n"
+    wide = _tosa_worker.widened(table + bytes_)
+    assert wide.count("tosa.table") == 2
+    assert "%t390_w = tosa.table %389, %356 : (tensor<1x4xi16>, tensor<513xi16>) -> tensor<1x4xi32>" in wide
+    assert "\n%390 = tosa.rescale %t390_w," in wide
+    assert wide.endswith(bytes_)

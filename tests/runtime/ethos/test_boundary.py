@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from tests.runtime.bisect import nets
 from tests.runtime.ethos import integers
@@ -58,3 +62,26 @@ def test_something_else_is_refused(tmp_path):
     (tmp_path / "a.tflite").write_bytes(b"no tables")
     with pytest.raises(BadArtifactError, match="is no TFLite file"):
         boundary.write(tmp_path / "a.tflite", tmp_path / "b.tflite")
+
+
+def test_an_input_of_two_widths_keeps_the_wider(tmp_path):
+    """Where 8 and 16 bits of an input are read, the caller gives 16 and the file makes 8 of them itself."""
+    made = integers.write(tmp_path)
+    data = made.path(made.graphs[0]).read_bytes()
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+    graph = model.subgraphs[0]
+    narrow = next(op for op in graph.operators if int(op.inputs[0]) == int(graph.inputs[0]))
+    tensor, wide = copy.deepcopy(graph.tensors[int(narrow.outputs[0])]), copy.deepcopy(narrow)
+    tensor.type, tensor.quantization.zeroPoint = schema.TensorType.INT16, [0]
+    graph.tensors.append(tensor)
+    wide.outputs = [len(graph.tensors) - 1]
+    graph.operators.append(wide)
+    source, target = tmp_path / "two.tflite", tmp_path / "ends.tflite"
+    boundary._inline(model, data)
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    source.write_bytes(bytes(builder.Output()))
+    assert boundary.write(source, target) == {"quantize": 1, "dequantize": 1}
+    found = schema.ModelT.InitFromObj(schema.Model.GetRootAs(target.read_bytes(), 0)).subgraphs[0]
+    assert found.tensors[int(found.inputs[0])].type == schema.TensorType.INT16
+    assert any(int(op.inputs[0]) == int(found.inputs[0]) for op in found.operators)

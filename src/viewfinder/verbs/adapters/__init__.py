@@ -24,7 +24,7 @@ from viewfinder.verbs.verification import VerifyRequest
 Bind = Callable[[Section], Section]
 """Sets the limits of quality."""
 FLOAT = "float"
-CPU, NPU = "cpu", "npu"
+CPU, NPU, INTEGERS = "cpu", "npu", "integers"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Order:
     """An artifact that is made of a model for a kind of target.
 
     Attributes:
-        form: `NPU`, the form of slicing that NPUs are given, or `CPU`, the one that the format has by itself.
+        form: `NPU`, the form that NPUs are given, `INTEGERS`, that of NPUs without float, or `CPU`, the one that the
+            format has by itself.
         recipe: makes the recipe of a precision and a pipeline; None takes the precision's own for NPUs.
     """
 
@@ -57,7 +58,7 @@ class Case:
 
     @property
     def bands(self) -> int:
-        """Return how many bands of rows of each photograph, or tiles of each burst, are compared."""
+        """Return how many bands of rows of each photograph, or tiles, are compared."""
         return sampled.count_of(self.made, self.request.bands)
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from viewfinder.artifact import Artifact
 from viewfinder.runtime.report.document import Section
 from viewfinder.verbs import on_ethos
-from viewfinder.verbs.adapters import NPU, Bind, Case, Order
+from viewfinder.verbs.adapters import INTEGERS, Bind, Case, Order
 
-INTEGERS = ("w8a8", "w8a16")
-NEEDS = (Order("tflite", "w8a8", NPU, on_ethos.recipe),)
+_PRECISIONS = ("w8a8", "w8a16")
+NEEDS = (Order("tflite", "w8a8", INTEGERS, on_ethos.recipe),)
 """Of HDRNet, w8a16 throughout is slower and loses more to the truth than w8a8 with 16 bits where they count."""
 
 
 def takes(made: Artifact) -> bool:
     """Take integers only."""
-    return made.format == "tflite" and made.precision in INTEGERS
+    return made.format == "tflite" and made.precision in _PRECISIONS
 
 
 def sections(case: Case, bind: Bind) -> list[Section]:
