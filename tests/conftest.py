@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,8 @@ from tests.devices.phones import (  # noqa: F401 as above
 )
 from tests.devices.strangers import hub, remote_mac  # noqa: F401 as above
 
+from viewfinder.artifact import Artifact
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
@@ -35,6 +37,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if slow & {mark.name for mark in item.iter_markers()} and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(BOARDS_S))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give the fixtures of whole modules one cache for the session, and all its processes, that is not the user's."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "kept-cache"
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VIEWFINDER_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def exports_kept(own_cache: Path, kept_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test find what others have exported, where the export is not what it tests."""
+    monkeypatch.setenv("VIEWFINDER_CACHE", str(kept_cache))
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +72,28 @@ def process_state() -> Iterator[None]:
         yield
     logging.disable(level)
     signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Artifact]:
+    """Export the small HDRNet to a format and precision, at most once in a process; nobody writes into the folders."""
+    made: dict[tuple[str, str], Artifact] = {}
+    folder = tmp_path_factory.mktemp("small")
+
+    def export(file_format: str, precision: str = "float") -> Artifact:
+        """Return the artifact."""
+        from tests.export.networks import small_task
+
+        from viewfinder.export import exporter
+        from viewfinder.export.request import ExportRequest
+
+        key = file_format, precision
+        if key not in made:
+            request = ExportRequest(file_format, precision, use_cache=False)
+            made[key] = exporter.export(small_task(), request, folder / f"{file_format}-{precision}")
+        return made[key]
+
+    return export
 
 
 @pytest.fixture(scope="session")

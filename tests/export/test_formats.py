@@ -53,10 +53,9 @@ def expected(task, pixels):
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float", "fp16"])
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_artifact_equals_torch(tmp_path, file_format, precision):
+def test_artifact_equals_torch(small, file_format, precision):
     """Coefficients and strips in the format's own runtime give PyTorch's picture, at native and at other widths."""
-    task = small_task()
-    made = exporter.export(task, ExportRequest(file_format, precision), tmp_path / "artifact")
+    task, made = small_task(), small(file_format, precision)
     for height, width in ((20, WIDTH), (13, 51)):
         pixels = photograph(height, width)
         difference = np.abs(enhance(made, pixels) - expected(task, pixels)).max()
@@ -101,11 +100,11 @@ def test_unsupported_operator_is_named(tmp_path, file_format):
     assert [path.name for path in tmp_path.iterdir()] == ["own.py"]
 
 
-def test_onnx_is_checked_and_described(tmp_path):
+def test_onnx_is_checked_and_described(small):
     """Static inferred shapes, the names of the specs, metadata, and nothing about this machine."""
     import onnx
 
-    made = exporter.export(small_task(), ExportRequest("onnx"), tmp_path / "artifact")
+    made = small("onnx")
     for graph in made.graphs:
         model = onnx.load(made.path(graph))
         onnx.checker.check_model(model, full_check=True)
@@ -121,11 +120,11 @@ def test_onnx_is_checked_and_described(tmp_path):
 
 
 @pytest.mark.slow
-def test_coreml_is_described(tmp_path):
+def test_coreml_is_described(small):
     """An ML Program for iOS 16 with author, licence, description and descriptions of its tensors."""
     import coremltools as ct
 
-    made = exporter.export(small_task(), ExportRequest("coreml", "fp16"), tmp_path / "artifact")
+    made = small("coreml", "fp16")
     model = ct.models.MLModel(str(made.path(made.graphs[1])), skip_model_load=True)
     assert (model.author, model.license) == ("Viewfinder", "Apache-2.0")
     assert "Gharbi" in model.short_description
@@ -134,10 +133,9 @@ def test_coreml_is_described(tmp_path):
 
 
 @pytest.mark.slow
-def test_executorch_delegates(tmp_path):
+def test_executorch_delegates(small):
     """XNNPACK takes both graphs in one part each; what is left over is listed and holds no arithmetic."""
-    made = exporter.export(small_task(), ExportRequest("executorch"), tmp_path / "artifact")
-    for graph in made.graphs:
+    for graph in small("executorch").graphs:
         assert graph.notes["partitions"] == 1
         assert set(graph.notes["not_delegated"]) <= {"aten_unsqueeze_copy_default"}
 
@@ -153,22 +151,20 @@ def test_vulkan_takes_the_network_whole(tmp_path):
 
 
 @pytest.mark.slow
-def test_tflite_counts_transposes(tmp_path):
+def test_tflite_counts_transposes(small):
     """The file's transposes are counted, and neither RELU_0_TO_1 nor a 4-D clamp is in the strip model."""
-    made = exporter.export(small_task(), ExportRequest("tflite"), tmp_path / "artifact")
-    strip = made.graphs[1].notes
+    strip = small("tflite").graphs[1].notes
     assert strip["transposes"] == strip["operators"]["TRANSPOSE"] <= 4
     assert not set(strip["operators"]) & {"RELU_0_TO_1", "GATHER", "GATHER_ND", "MINIMUM", "MAXIMUM"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_same_input_gives_same_bytes(tmp_path, file_format):
+def test_same_input_gives_same_bytes(small, tmp_path, file_format):
     """Two exports without cache are the same artifact, to the byte."""
-    request = ExportRequest(file_format, use_cache=False)
-    first, second = (exporter.export(small_task(), request, tmp_path / name) for name in ("one", "two"))
-    assert first.sha256 == second.sha256
-    assert artifact.load(tmp_path / "two").sha256 == second.sha256
+    again = exporter.export(small_task(), ExportRequest(file_format, use_cache=False), tmp_path / "again")
+    assert again.sha256 == small(file_format).sha256
+    assert artifact.load(tmp_path / "again").sha256 == again.sha256
 
 
 @pytest.mark.slow

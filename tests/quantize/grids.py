@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from tests.export.networks import SMALL
 
@@ -11,8 +13,9 @@ from viewfinder.quantize import calibration
 from viewfinder.runtime import engines
 
 
+@functools.cache
 def feeds() -> tuple[dict[str, np.ndarray], ...]:
-    """Squeeze the default calibration pictures."""
+    """Squeeze the default calibration pictures, once; nobody writes into them."""
     squeezed = (photos.squeeze(sample.read(), SMALL.lowres) for sample in calibration.default())
     return tuple({"lowres": np.ascontiguousarray(one.transpose(2, 0, 1)[None])} for one in squeezed)
 

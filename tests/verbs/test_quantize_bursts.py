@@ -93,9 +93,7 @@ def test_coverage_is_checked_before_the_export(tmp_path):
 def float_network(tmp_path_factory) -> Path:
     """Export kpn-lite for small tiles."""
     folder = tmp_path_factory.mktemp("kpn-lite")
-    options = ExportOptions(
-        "kpn-lite", ("onnx",), output=folder, width=160, strip_rows=160, write_golden=False, use_cache=False
-    )
+    options = ExportOptions("kpn-lite", ("onnx",), output=folder, width=160, strip_rows=160, write_golden=False)
     return export(options).artifacts[0].folder
 
 

@@ -63,7 +63,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def kpn_lite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Export the shipped network, for tiles that leave seams to be seen: 64 pixels of each are kept."""
+    """Export the shipped network, for tiles that leave seams to be seen: 64 pixels of each are kept.
+
+    tests/verbs/test_quantize_bursts.py exports the same.
+    """
     from viewfinder import models
     from viewfinder.export import exporter
     from viewfinder.export.request import ExportRequest

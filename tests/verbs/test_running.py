@@ -129,7 +129,7 @@ def test_an_engine_that_is_not_installed(folder, album, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_same_picture_from_every_engine(tmp_path):
+def test_same_picture_from_every_engine(exports_kept, tmp_path):
     """PyTorch and every artifact: at most one code apart at 8 bits, on photographs of odd and even size."""
     pytest.importorskip("litert_torch")
     album = tmp_path / "album"
@@ -151,7 +151,7 @@ def test_same_picture_from_every_engine(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
-def test_20_megapixels_in_under_1_5_gb(tmp_path):
+def test_20_megapixels_in_under_1_5_gb(exports_kept, tmp_path):
     """The whole command, from JPEG to JPEG, in a process of its own: peak memory as the system counts it."""
     pytest.importorskip("onnxscript")
     from viewfinder.export import exporter
