@@ -24,10 +24,10 @@ def quantize(job: GraphJob) -> dict[str, Any]:
 
     Raises:
         UsageError: no network, weights without activations in 8 bits, or an operator that cannot be lowered.
-        CheckFailedError: a scale is not in the program; zero points are too common as numbers to be looked for.
+        CheckFailedError: a scale or a zero point of the graph is not in the program.
     """
     made = pt2e.quantized(job)
-    notes = _lowered(job, made.module)
+    notes = lowered(job, made.module)
     carried = round_trip.checked(job.name, job.target, pt2e.scales(made.module))
     return {**made.notes, **notes, "round_trip": carried}
 
@@ -42,7 +42,7 @@ def agrees(network: tuple[Any, tuple[Any, ...]], feed: Feeds, expected: Any) -> 
     return bool(result.shape == expected.shape and np.abs(result - expected).max() <= 1e-3 * np.abs(expected).max())
 
 
-def _lowered(job: GraphJob, converted: Any) -> dict[str, Any]:
+def lowered(job: GraphJob, converted: Any) -> dict[str, Any]:
     """Lower to XNNPACK and write the program."""
     import torch
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner

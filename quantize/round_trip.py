@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from viewfinder.errors import CheckFailedError
+from viewfinder.quantize import xnnpack
 
 Pairs = set[tuple[float, int]]
 """Scale and zero point."""
@@ -77,14 +77,8 @@ def _pairs(scale: Any, zero: Any) -> Pairs:
     return {(float(one), int(two)) for one, two in zip(scales, zeros, strict=True)}
 
 
-def in_bytes(path: Path, pairs: Iterable[tuple[float, int]]) -> Pairs:
-    """List the pairs whose scale stands in a file as a single-precision number: for files that nothing here parses."""
-    data = path.read_bytes()
-    return {(scale, zero) for scale, zero in rounded(pairs) if struct.pack("<f", scale) in data}
-
-
 READERS: Mapping[str, Callable[[Path], dict[str, Pairs]]] = MappingProxyType(
-    {".onnx": in_onnx, ".tflite": in_tflite, ".mlpackage": in_coreml}
+    {".onnx": in_onnx, ".tflite": in_tflite, ".mlpackage": in_coreml, ".pte": xnnpack.pairs}
 )
 """By a file's suffix: lists the pairs in it."""
 
@@ -96,8 +90,7 @@ def checked(graph: str, path: Path, wanted: Mapping[str, Iterable[tuple[float, i
         CheckFailedError: one is not in it.
     """
     pairs = {kind: set(rounded(listed)) for kind, listed in wanted.items()}
-    read = READERS.get(path.suffix)
-    carried = read(path) if read else {kind: in_bytes(path, listed) for kind, listed in pairs.items()}
+    carried = READERS[path.suffix](path)
     for kind, listed in pairs.items():
         if lost := listed - carried[kind]:
             raise CheckFailedError(
