@@ -59,14 +59,16 @@ def test_small_photographs_are_refused():
 
 
 def test_noisy_photographs_have_their_noise(pixels):
-    """The deviation is sigma where nothing is clipped, and the truth is the photograph."""
+    """The deviation is sigma where nothing is clipped, the truth is the photograph, the middle level has two tiles."""
     samples = list(noisy.make("noon", pixels, "blind"))
     assert [one.strata for one in samples] == [("sigma=15",), ("sigma=25",), ("sigma=50",)]
     for one, sigma in zip(samples, noisy.SIGMAS, strict=True):
         is_middle = (one.truth > 0.4) & (one.truth < 0.6)
         error = one.pixels[is_middle].astype(np.float32) / 255 - one.truth[is_middle]
         assert np.std(error) * 255 == pytest.approx(sigma, rel=0.1)
-    assert [one.name for one in noisy.make("noon", pixels, "sigma-25")] == ["noon sigma 25"]
+    assert [one.pixels.shape[:2] for one in samples] == [(192, 192), (192, 288), (192, 192)]
+    (only,) = noisy.make("noon", pixels, "sigma-25")
+    assert (only.name, only.pixels.shape) == ("noon sigma 25", (192, 288, 3))
 
 
 def test_golden_files_keep_bursts_exactly(made, tmp_path):
