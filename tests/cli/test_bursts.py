@@ -71,7 +71,7 @@ def kept(_night):
     ("spoil", "said", "told"),
     [
         (more, NOISE, ("bad-burst", "night has 4 frames, and the network takes 3", "leave 1 of its frames out")),
-        (fewer, NOISE, ("bad-burst", "night has 2 frames, and the network takes 3", "add 1 frames of the same scene")),
+        (fewer, NOISE, ("bad-burst", "night has 2 frames, and the network takes 3", "add 1 more of the same scene")),
         (cropped, NOISE, ("bad-burst", "frame 2 is 128x94", "one camera at one setting")),
         (deeper, NOISE, ("bad-burst", "frame 2 is 128x96, 16 bits", "one camera at one setting")),
         (white, NOISE, ("saturated-burst", "100% of the reference frame is at white", "shorter exposure first")),

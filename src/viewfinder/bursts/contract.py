@@ -75,7 +75,7 @@ class Contract:
         """
         if frames.count != self.frames:
             extra = frames.count - self.frames
-            way = f"leave {extra} of its frames out" if extra > 0 else f"add {-extra} frames of the same scene"
+            way = f"leave {extra} of its frames out" if extra > 0 else f"add {-extra} more of the same scene"
             raise BadBurstError(f"{frames.name} has {frames.count} frames, and the network takes {self.frames}", way)
         if frames.noise is None:
             raise BadBurstError(
