@@ -19,7 +19,7 @@ from viewfinder.task import Task
 
 CACHE = "artifacts"
 AUTHOR = "Viewfinder"
-ON_REQUEST = frozenset({"coreai", "vulkan"})
+ON_REQUEST = frozenset({"coreai", "ncnn", "vulkan"})
 """Formats whose converter is an isolated environment of its own, and those that nothing here runs."""
 
 

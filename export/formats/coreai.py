@@ -15,9 +15,8 @@ from typing import Any
 
 import torch
 
-from viewfinder import files
 from viewfinder.errors import MissingToolError
-from viewfinder.export.formats import _coreai_converting
+from viewfinder.export.formats import _coreai_converting, _toolchains
 from viewfinder.export.lowering.half import HalfInside
 from viewfinder.export.request import Conversion
 
@@ -25,8 +24,6 @@ SUFFIX = ".aimodel"
 TOOLS = ("torch",)
 PRECISIONS = ("float", "fp16")
 TOOLCHAIN = "coreai"
-_PYTHON = (3, 11)
-"""What the toolchain is made for; its compiled parts load in no other."""
 
 
 def convert(conversion: Conversion) -> dict[str, Any]:
@@ -59,15 +56,13 @@ def convert(conversion: Conversion) -> dict[str, Any]:
 
 def _packages() -> Path:
     """Return where the converter's packages lie."""
-    folder = files.cache_folder("toolchains", TOOLCHAIN, "lib", "python{}.{}".format(*_PYTHON), "site-packages")
-    if not (folder / "coreai_torch").is_dir():
+    folder = _toolchains.packages(TOOLCHAIN, "coreai_torch")
+    if sys.version_info[:2] != _toolchains.PYTHON:
         raise MissingToolError(
-            f"the toolchain {TOOLCHAIN} is not installed", f"viewfinder doctor --install {TOOLCHAIN}"
-        )
-    if sys.version_info[:2] != _PYTHON:
-        raise MissingToolError(
-            "coreai-torch's compiled parts are for Python {}.{}, this is {}.{}".format(*_PYTHON, *sys.version_info),
-            "use an environment with Python {}.{} for the export to Core AI".format(*_PYTHON),
+            "coreai-torch's compiled parts are for Python {}.{}, this is {}.{}".format(
+                *_toolchains.PYTHON, *sys.version_info
+            ),
+            "use an environment with Python {}.{} for the export to Core AI".format(*_toolchains.PYTHON),
         )
     return folder
 

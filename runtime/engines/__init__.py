@@ -31,6 +31,7 @@ _DEFAULTS = {
     "executorch": "executorch",
     "qnn": "qnn",
     "coreai": "coreai",
+    "ncnn": "ncnn",
 }
 """Engine of each format unless another is asked for; a format's name is an alias of it."""
 

@@ -29,6 +29,8 @@ _SCRIPTS = {
     for module, name in {
         "coremltools": "_coreml_worker.py",
         "coreai": "_coreai_worker.py",
+        "ncnn": "_ncnn_worker.py",
+        "onnxruntime_qnn": "_qnn_worker.py",
         "tosa": "_tosa_worker.py",
         "ai_edge_litert.compiled_model": "_gpu_worker.py",
     }.items()

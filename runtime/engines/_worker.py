@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
-import importlib.util
 import json
 import os
 import struct
 import sys
 import time
+from importlib.machinery import SourceFileLoader
+from types import ModuleType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -108,26 +109,30 @@ class Tflite:
         return {name: self._interpreter.get_tensor(detail["index"]) for name, detail in self._outputs.items()}
 
 
+def on_cpu(runtime: Any, path: str, options: Any) -> Any:
+    """Start a session of ONNX Runtime on the CPU."""
+    return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+SESSIONS: dict[str, Any] = {}
+"""What starts a session of a plug-in, by its module."""
+
+
 class Onnx:
-    """A file in ONNX Runtime on the CPU."""
+    """A file in ONNX Runtime."""
 
     def __init__(self, module: str, path: str, threads: int) -> None:
         """Load it."""
         runtime = importlib.import_module("onnxruntime")
         options = runtime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3
+        options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
         try:
-            self._session = self._open(runtime, module, path, options)
+            self._session = SESSIONS.get(module, on_cpu)(runtime, path, options)
         except Exception as error:  # its exceptions share no base class but this one
             raise RuntimeError(str(error)) from error
         self._outputs = [item.name for item in self._session.get_outputs()]
         self._arrays: dict[str, Any] = {}
         self._results: list[Any] = []
-
-    def _open(self, runtime: Any, _module: str, path: str, options: Any) -> Any:
-        """Start a session on the CPU."""
-        return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def shapes(self) -> list[dict[str, list[int]]]:
         """Return the shapes of the inputs and of the outputs, by name."""
@@ -147,21 +152,7 @@ class Onnx:
         return dict(zip(self._outputs, self._results))  # noqa: B905 the runtime gives one result per name
 
 
-class Npu(Onnx):
-    """A file compiled for Qualcomm's NPU, in ONNX Runtime with Qualcomm's emulator and nothing else."""
-
-    def _open(self, runtime: Any, module: str, path: str, options: Any) -> Any:
-        """Start a session in which nothing may run on the CPU, unless its file was compiled so."""
-        qnn = importlib.import_module(module)
-        runtime.register_execution_provider_library(qnn.EP_NAME, qnn.get_library_path())
-        strict = os.environ.get("VIEWFINDER_QNN_STRICT", "1")
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", strict)
-        device = next(one for one in runtime.get_ep_devices() if one.ep_name == qnn.EP_NAME)
-        options.add_provider_for_devices([device], {"backend_type": "htp"})
-        return runtime.InferenceSession(path, options)
-
-
-MODELS = {"onnxruntime": Onnx, "onnxruntime_qnn": Npu}
+MODELS: dict[str, Any] = {"onnxruntime": Onnx}
 """What loads a file, by the module that is asked for; every other has a TFLite ``Interpreter``."""
 
 
@@ -217,8 +208,7 @@ def timed(model: Any, schedule: dict[str, Any]) -> dict[str, Any]:
 
 def repeated(model: Any, runs: int, seconds: float, most_s: float) -> list[float]:
     """Return the milliseconds of every run, copying out included: both bounds at least, but not beyond `most_s`."""
-    samples: list[float] = []
-    start = time.perf_counter()
+    samples, start = list[float](), time.perf_counter()
     while (elapsed := time.perf_counter() - start) < most_s or not samples:
         if len(samples) >= runs and elapsed >= seconds:
             break
@@ -297,11 +287,8 @@ def version(module: str) -> str:
 
 def learn(script: str) -> None:
     """Let a script beside this one add its runtime: it has a function ``extend``, which is given this module."""
-    found = importlib.util.spec_from_file_location("viewfinder_runtime", script)
-    if found is None or found.loader is None:
-        sys.exit(f"{script} is no module")
-    module: Any = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
+    module: Any = ModuleType("viewfinder_runtime")
+    SourceFileLoader(module.__name__, script).exec_module(module)
     module.extend(sys.modules[__name__])
 
 

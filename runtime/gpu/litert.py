@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from viewfinder.artifact import GraphFile
+from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.errors import NotVerifiedError, ViewfinderError
 from viewfinder.measurement import Evidence
-from viewfinder.runtime import engines
+from viewfinder.runtime import engines, graphs
 from viewfinder.runtime.engines import _process
 from viewfinder.runtime.gpu import log, tiny
 from viewfinder.runtime.htp.compiler import FallbackError
@@ -88,6 +88,13 @@ class LitertGpu:
                 "write the operator another way; of slicing, GPUs take the tent form (export --form tent)",
                 found.fallen,
             ) from None
+
+    def placed(self, made: Artifact) -> dict[str, log.Said]:
+        """Read the logs of the graphs that were opened; operators are counted in their files."""
+        files = {graph.name: made.path(graph) for graph in made.graphs}
+        found = {name: log.read(path.read_text(errors="replace")) for name, path in self.said.items()}
+        counts = {name: sum(graphs.read(files[name]).operators.values()) for name in found}
+        return {name: replace(one, on_gpu=counts[name] - one.on_cpu) for name, one in found.items()}
 
     def _opened(self, path: Path, graph: GraphFile, said: Path, *, beside_cpu: bool = False) -> engines.Runner:
         """Start a process with the driver."""

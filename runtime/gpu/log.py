@@ -17,7 +17,7 @@ _MOST = 3
 
 @dataclass(frozen=True)
 class Said:
-    """One file's part of the log.
+    """One file's part of the log, or what another runtime says in its place.
 
     Attributes:
         driver: its name, as ``llvmpipe (LLVM 15.0.6, 256 bits)``; "" if none was chosen.
@@ -25,12 +25,14 @@ class Said:
             because it takes one piece of the graph and leaves what lies behind.
         on_cpu: how many they are.
         errors: what the driver found wrong with the generated shaders. A run goes on without them and gives garbage.
+        on_gpu: how many operators it takes, where that is known.
     """
 
     driver: str
     fallen: tuple[Refused, ...]
     on_cpu: int
     errors: tuple[str, ...]
+    on_gpu: int = 0
 
 
 def read(text: str) -> Said:

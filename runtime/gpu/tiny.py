@@ -1,7 +1,8 @@
-"""The smallest TFLite file: one addition, by which a backend is tried before it is believed."""
+"""The smallest TFLite and ncnn files: one addition, by which a backend is tried before it is believed."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,30 @@ EXPECTED = _LEFT + np.float32(0.5)
 """Exact in fp16 too."""
 
 
+_NCNN = """7767517
+3 3
+Input left 0 1 left
+Input right 0 1 right
+BinaryOp sum 2 1 left right sum 0=0
+"""
+
+
+def write_ncnn(folder: Path) -> Path:
+    """Write the model's folder and return its path."""
+    path = folder / "tiny.ncnn"
+    path.mkdir()
+    (path / "model.param").write_text(_NCNN, encoding="utf-8")
+    (path / "model.bin").touch()
+    ends = {
+        side: [{"name": spec.name, "blob": spec.name, "shape": list(spec.shape), "batch": 0} for spec in specs]
+        for side, specs in (("inputs", GRAPH.inputs), ("outputs", GRAPH.outputs))
+    }
+    (path / "ends.json").write_text(json.dumps(ends), encoding="utf-8")
+    return path
+
+
 def write(folder: Path) -> Path:
-    """Write the file and return its path."""
+    """Write the TFLite file and return its path."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 

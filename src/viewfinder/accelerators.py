@@ -81,6 +81,10 @@ _ALL = (
         "android-gpu", "Android GPU, LiteRT", "gpu", "tflite", "a float TFLite artifact, slicing in tent form",
     ),
     Accelerator(
+        "android-gpu-ncnn", "Android GPU, ncnn", "ncnn", "ncnn",
+        "`viewfinder export MODEL --format ncnn`, slicing in tent form",
+    ),
+    Accelerator(
         "android-gpu-executorch", "Android GPU, ExecuTorch", "vulkan", "vulkan",
         "`viewfinder export MODEL --format vulkan`, slicing in tent form",
     ),

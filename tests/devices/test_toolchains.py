@@ -18,6 +18,7 @@ HEADS = {
     "tflite-runtime": "tflite_runtime.interpreter",
     "vela": "ethosu.vela.vela",
     "coreai": "coreai.runtime",
+    "ncnn": "ncnn",
     "tosa": "tosa_converter_for_tflite, tosa_reference_model",
 }
 

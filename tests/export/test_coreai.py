@@ -67,7 +67,7 @@ def _task():
 def test_it_is_made_only_when_it_is_named():
     """An export without formats leaves out the one that needs a toolchain of its own."""
     assert "coreai" in exporter.format_names()
-    assert set(exporter.format_names()) - set(exporter.default_formats()) == {"coreai", "vulkan"}
+    assert set(exporter.format_names()) - set(exporter.default_formats()) == {"coreai", "ncnn", "vulkan"}
 
 
 def test_without_the_toolchain_the_command_is_named(tmp_path, own_cache):

@@ -143,7 +143,7 @@ def test_every_engine_has_its_facts(engine_name):
     """A module in the folder is complete, and its name is its file's."""
     engine = engines.load(engine_name)
     assert engine_name == engine.NAME
-    assert engine.FORMAT in {"tflite", "onnx", "coreml", "coreai", "executorch", "qnn"}
+    assert engine.FORMAT in {"tflite", "onnx", "coreml", "coreai", "executorch", "ncnn", "qnn"}
     assert isinstance(engine.EVIDENCE, Evidence)
     assert engine.PACKAGE or engine.TOOLCHAIN or engine_name == "coreml"
     assert engine.probe() is None or isinstance(engine.probe(), str)

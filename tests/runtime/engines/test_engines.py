@@ -18,7 +18,7 @@ from viewfinder.task import TensorSpec
 def test_names_are_file_names():
     """Helpers with an underscore are no engines; file names become words with hyphens."""
     assert engines.names() == [
-        *("coreai", "coreml", "executorch", "litert", "onnxruntime"),
+        *("coreai", "coreml", "executorch", "litert", "ncnn", "onnxruntime"),
         *("qnn", "tensorflow", "tflite-runtime", "tosa"),
     ]
 

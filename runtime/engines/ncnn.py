@@ -1,0 +1,51 @@
+"""ncnn on this computer's processor, in an isolated environment; on a GPU it is `viewfinder.runtime.gpu.ncnn`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from viewfinder.artifact import GraphFile
+from viewfinder.measurement import Evidence
+from viewfinder.runtime import engines
+from viewfinder.runtime.engines import _process
+from viewfinder.runtime.engines._tensors import damaged
+
+NAME = "ncnn"
+FORMAT = "ncnn"
+EVIDENCE = Evidence.MEASURED
+PACKAGE = ""
+TOOLCHAIN = "ncnn"
+
+TIMEOUT_S = 1200.0
+"""For loading a file and for one run. A software driver compiles shaders for minutes on a loaded core, once."""
+_PARTS = ("model.param", "model.bin", "ends.json")
+
+
+def probe(python: Path | None = None) -> str | None:
+    """Return None when `python`, the toolchain's interpreter, is there."""
+    return None if python is not None and python.exists() else "its isolated environment is not installed"
+
+
+def open(artifact_path: Path, graph: GraphFile, threads: int, python: Path | None = None) -> engines.Runner:  # noqa: A001 as the standard library's modules do
+    """Load an ``.ncnn`` folder; see `viewfinder.runtime.engines.Engine.open`."""
+    engines.require(engines.load(NAME, python))
+    return start(_process.Interpreter((str(python), "-I"), None, "", TIMEOUT_S), artifact_path, graph, threads)
+
+
+def start(interpreter: _process.Interpreter, path: Path, graph: GraphFile, threads: int) -> engines.Runner:
+    """Load a folder in a Python that has ncnn.
+
+    Raises:
+        BadArtifactError: it is not such a folder.
+    """
+    for part in _PARTS:
+        if not (path / part).is_file():
+            raise damaged(path, f"it has no {part}")
+    return _process.open_in(interpreter, NAME, path, graph, threads)
+
+
+def on_gpu(python: Path, driver: Mapping[str, str], precision: str, placed: Path) -> _process.Interpreter:
+    """Describe a Python whose ncnn computes on a Vulkan driver, and writes into `placed` what it leaves to the CPU."""
+    variables = {**driver, "VIEWFINDER_NCNN_GPU": precision, "VIEWFINDER_NCNN_PLACED": str(placed)}
+    return _process.Interpreter((str(python), "-I"), variables, " on the GPU", TIMEOUT_S)
