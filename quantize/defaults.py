@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from viewfinder.artifact import Artifact
 from viewfinder.recipe import PRECISIONS, BadRecipeError, Recipe, Rule
+from viewfinder.task import BURST, NOISY
 
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
@@ -55,7 +56,8 @@ def recipe(parent: Artifact, name: str, target: str = "cpu") -> Recipe:
     if meant == "fp16":
         return Recipe(meant, (Rule(weights="fp16", activations="fp16", reason=_HALF),), target)
     kind = name if name in _KINDS else meant
-    rules = {"bilateral_grid": _bilateral_grid, "burst": _bursts}.get(parent.pipeline, _pictures)
+    plain = _denoisers if parent.parameters.get("samples") == NOISY else _pictures
+    rules = {"bilateral_grid": _bilateral_grid, BURST: _bursts}.get(parent.pipeline, plain)
     return Recipe(meant, rules(parent, kind), target)
 
 
@@ -160,6 +162,24 @@ def _pictures(parent: Artifact, name: str) -> tuple[Rule, ...]:
     if name == "mixed":
         rules.append(Rule(operator="add|sub", reason="a residual is small beside the picture that it is added to"))
     return tuple(rules)
+
+
+def _denoisers(parent: Artifact, name: str) -> tuple[Rule, ...]:
+    """Quantize the layers that look at the picture; those that put the noise together stay float."""
+    *rules, last = _pictures(parent, name)
+    kept = Rule(
+        match=_LAST_OF_DNCNN,
+        onwards=True,
+        reason="rounding errors of all layers add up in the noise that is predicted. Of dncnn in w8a8, on crops of 10 "
+        "photographs that it was trained on, computed in PyTorch: 0.32, 0.33 and 0.45 dB lost at sigma 15, 25 and 50; "
+        "with the last layer float 0.27, 0.25 and 0.30; from the twelfth layer on 0.11, 0.09 and 0.05; from the tenth "
+        "on 0.07, 0.07 and 0.04",
+    )
+    return (*rules, kept, last)
+
+
+_LAST_OF_DNCNN = r"\blayers[._]11(?!\d)|Conv2d_11(?!\d)"
+"""The twelfth convolution of DnCNN, as the formats name it (its weights, or its module)."""
 
 
 def _last(parent: Artifact) -> Rule:

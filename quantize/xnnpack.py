@@ -18,8 +18,8 @@ _INT8, _INT8_BY_CHANNEL = 3, 6
 _QUANTIZED = 2
 """``XValueUnion``: a tensor with scales."""
 
-# Places of fields: of a graph, its values and its constants; of a value, kind and table; of a quantized tensor, the plain
-# tensor and the kind and table of its scales; of those, scale and zero point, or scales and the constant that holds them.
+# Places of fields: of a graph, its values and its constants; of a value, its kind and its table; of a quantized tensor,
+# the plain tensor and the table of scales; of those, scale and zero point, or scales and the constant that holds them.
 _VALUES, _CONSTANTS = 2, 8
 _KIND, _TABLE = 0, 1
 _PLAIN, _SCALES = 0, 2

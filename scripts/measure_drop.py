@@ -1,8 +1,9 @@
-"""Measure what quantized artifacts lose against a float one, on photographs or on bursts made of them.
+"""Measure what quantized artifacts lose against a float one, on photographs, with noise, or on bursts made of them.
 
 ``python scripts/measure_drop.py PHOTOGRAPHS COUNT FLOAT ARTIFACT...`` with evenly spaced photographs of a folder. Of
-HDRNet, the truth is the fast local Laplacian filter, which its default weights imitate; where bursts are merged, it is
-that of the benchmark's simulated bursts at every gain, their upper left corner, compared after sRGB's curve.
+HDRNet, the truth is the fast local Laplacian filter, which its default weights imitate; where noise is removed, the
+middle of the photograph before it had noise, at every level; where bursts are merged, that of the benchmark's simulated
+bursts at every gain, their upper left corner, compared after sRGB's curve.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from viewfinder.bursts import Burst
 from viewfinder.bursts.frames import FloatFrames
 from viewfinder.runtime import pipelines
 from viewfinder.runtime.metrics import psnr_db
-from viewfinder.task import BURST
+from viewfinder.task import BURST, NOISY
 from viewfinder.train import burst_benchmark
 from viewfinder.train.camera import noise
 from viewfinder.train.operators import local_laplacian
+from viewfinder.train.samples import noisy
 
 SIDE = 224
 """Pixels of a burst along each axis: a tile of 320 without its halo."""
+NOISY_SIDE = 222
+"""The same of a picture with noise: a tile of 256 without its halo."""
 Row = tuple[list[float], list[float]]
 """Of every artifact: PSNR in dB against the truth, and against the first one."""
 
@@ -35,17 +39,34 @@ def main(folder: Path, count: int, names: list[str]) -> None:
     runners = [pipelines.open(one, one.format, 1) for one in made]
     every = photos.find([folder])
     paths = every[:: max(1, len(every) // count)][:count]
-    if made[0].pipeline != BURST:
+    if made[0].pipeline == BURST:
+        for gain in noise.GAINS:
+            tell(f"gain {gain}  ", names, [on_burst(path, gain, runners) for path in paths])
+    elif made[0].parameters.get("samples") == NOISY:
+        for sigma in noisy.levels(made[0].weights):
+            tell(f"sigma {sigma}  ", names, [on_noisy(path, sigma, runners) for path in paths])
+    else:
         tell("", names, [on_photograph(path, runners) for path in paths])
-        return
-    for gain in noise.GAINS:
-        tell(f"gain {gain}  ", names, [on_burst(path, gain, runners) for path in paths])
 
 
 def on_photograph(path: Path, runners: list[Any]) -> Row:
     """Run a photograph."""
     pixels = photos.read(path).pixels
     truth = local_laplacian.apply(pixels.astype(np.float32) / np.float32(photos.white(pixels)))
+    return compared(pixels, truth, runners)
+
+
+def on_noisy(path: Path, sigma: int, runners: list[Any]) -> Row:
+    """Remove noise of a level, in 8-bit codes, from the middle of a photograph."""
+    pixels = photos.read(path).pixels
+    top, left = (max(0, size - NOISY_SIDE) // 2 for size in pixels.shape[:2])
+    middle = pixels[top : top + NOISY_SIDE, left : left + NOISY_SIDE]
+    sample = next(noisy.make(path.stem, middle, f"sigma-{sigma}"))
+    return compared(sample.pixels, sample.truth, runners)
+
+
+def compared(pixels: Any, truth: Any, runners: list[Any]) -> Row:
+    """Run a picture through every artifact."""
     results = [runner.enhance(pixels) for runner in runners]
     return [psnr_db(result, truth) for result in results], [psnr_db(result, results[0]) for result in results]
 
@@ -55,8 +76,8 @@ def on_burst(path: Path, gain: int, runners: list[Any]) -> Row:
     made = burst_benchmark.burst_of(path, gain)
     burst, truth = Burst(made.frames[:, :SIDE, :SIDE], made.level), made.truth[:SIDE, :SIDE, 0]
     results = [runner.merge(FloatFrames(burst))[..., 0] for runner in runners]
-    compared = (truth, results[0])
-    first, second = ([burst_benchmark.quality_db(result, other) for result in results] for other in compared)
+    others = (truth, results[0])
+    first, second = ([burst_benchmark.quality_db(result, other) for result in results] for other in others)
     return first, second
 
 
