@@ -22,6 +22,8 @@ SCALE = 1e5
 LIMIT_DB = 20.0
 """An error of a tenth of the signal; what overflows is off by far more."""
 CAP_DB = 120.0
+END = 2.0**17
+"""No value of an HTP was larger: a strip of HDRNet gave 1.31e5 where float gave 1.98e5."""
 NONFINITE, SATURATE, INEXACT, SOUND = "nonfinite", "saturate", "inexact", "-"
 DEFINITION = (
     "10 log10(sum(a^2) / sum((a - b)^2)) over a graph's outputs, a from float, b from the artifact, both fed with a "
@@ -35,7 +37,8 @@ class Found:
     """What came out of one graph.
 
     Attributes:
-        signature: `NONFINITE`, `SATURATE` (finite, and less than half as large as it should be), `INEXACT` or `SOUND`.
+        signature: `NONFINITE`, `SATURATE` (finite, and less than half as large as it should be, or ends at `END`),
+            `INEXACT` or `SOUND`.
         sqnr_db: as in `DEFINITION`.
         not_finite: share of values that are NaN or infinite, 0..1.
         largest, expected: largest absolute value, of the finite ones, and what float gives.
@@ -82,7 +85,7 @@ def compared(graph: str, expected: Mapping[str, NDArray[Any]], found: Mapping[st
     elif ratio >= LIMIT_DB:
         signature = SOUND
     else:
-        signature = SATURATE if largest < most / 2 else INEXACT
+        signature = SATURATE if largest < most / 2 or largest <= END < most else INEXACT
     return Found(graph, signature, ratio, missing, largest, most)
 
 

@@ -6,6 +6,7 @@ environment. Inputs are rounded to the file's integers here, and outputs widened
 
 from __future__ import annotations
 
+import functools
 import json
 import tempfile
 import weakref
@@ -31,8 +32,18 @@ _INTEGERS = ("int8", "int16")
 
 
 def probe(python: Path | None = None) -> str | None:
-    """Return None when `python`, the toolchain's interpreter, is there."""
-    return None if python is not None and python.exists() else "its isolated environment is not installed"
+    """Return None when `python`, the toolchain's interpreter, computes one addition; asked once."""
+    if python is None or not python.exists():
+        return "its isolated environment is not installed"
+    return _tried(python)
+
+
+@functools.cache
+def _tried(python: Path) -> str | None:
+    """Convert and compute one addition."""
+    from viewfinder.runtime.ethos import trying
+
+    return trying.reference(lambda path, graph: _opened(path, graph, 1, python))
 
 
 def open(artifact_path: Path, graph: GraphFile, threads: int, python: Path | None = None) -> engines.Runner:  # noqa: A001 as the standard library's modules do
@@ -42,6 +53,11 @@ def open(artifact_path: Path, graph: GraphFile, threads: int, python: Path | Non
         BadArtifactError: it is no TFLite file, or its inputs and outputs are no integers behind their conversions.
     """
     engines.require(engines.load(NAME, python))
+    return _opened(artifact_path, graph, threads, python)
+
+
+def _opened(artifact_path: Path, graph: GraphFile, threads: int, python: Path | None) -> engines.Runner:
+    """Convert and load a file."""
     work = tempfile.TemporaryDirectory(prefix="viewfinder-tosa-")
     folder = Path(work.name)
     prepare(artifact_path, folder)

@@ -30,6 +30,13 @@ def test_each_failure_has_its_word(spoil, word):
     assert word in str(found)
 
 
+def test_what_ends_where_an_npu_does_saturates():
+    """Also where float is less than twice as large: a strip of HDRNet gave 1.31e5 in place of 1.98e5."""
+    values = np.linspace(0, 197500, 1000, dtype=np.float32)
+    for end, word in ((131072, overflow.SATURATE), (140000, overflow.INEXACT)):
+        assert overflow.compared("g", {"out": values}, {"out": values.clip(0, end)[::-1]}).signature == word
+
+
 def test_only_pictures_are_enlarged():
     """Weights of rows and columns, which have no colour space, stay."""
     specs = (TensorSpec("image", (1, 2)), TensorSpec("rows", (1, 2), colour_space=None))

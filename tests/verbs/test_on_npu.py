@@ -25,6 +25,7 @@ from viewfinder.runtime.htp.compiler import CompileError, FallbackError, Refused
 from viewfinder.target import Target
 from viewfinder.task import TensorSpec
 from viewfinder.verbs import compile as compiling
+from viewfinder.verbs import on_npu
 from viewfinder.verbs.verify import VerifyRequest, verify
 
 ELITE, GEN_2 = "snapdragon-8-elite", "snapdragon-8-gen-2"
@@ -112,6 +113,7 @@ def test_an_exchanged_binary_is_refused(build, own_cache, monkeypatch):
 def test_a_refusal_of_the_compiler_is_a_failure(build, monkeypatch, error, word, said):
     """Exit 1; the row says how many operators, the line below it which."""
     monkeypatch.setattr(toolchains, "python", lambda name: Path("python"))
+    monkeypatch.setattr(on_npu, "_unusable", lambda _python: None)
 
     def refuse(order, folder):
         """Fail as the compiler does."""

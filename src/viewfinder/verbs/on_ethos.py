@@ -18,7 +18,7 @@ from viewfinder.quantize.defaults import LAST_OF_KERNELS
 from viewfinder.recipe import Recipe, Rule
 from viewfinder.runtime import engines, sampled, verified
 from viewfinder.runtime import verify as verifying
-from viewfinder.runtime.ethos import compiler
+from viewfinder.runtime.ethos import compiler, trying
 from viewfinder.runtime.ethos.compiler import Compiled
 from viewfinder.runtime.htp import figures
 from viewfinder.runtime.htp.compiler import FallbackError
@@ -141,6 +141,9 @@ def section(case: Case, bind: Bind) -> Section:
         from viewfinder.devices import toolchains
 
         return not_run(case, f"the toolchain {TOOLCHAIN} is not installed; {toolchains.remedy(TOOLCHAIN)}")
+    reason = trying.vela(case.python)
+    if reason is not None:
+        return not_run(case, reason)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="viewfinder-ethos-") as work:
         try:

@@ -83,13 +83,23 @@ def sections(
         truth = goldens[path] = goldens.get(path) or golden.load(path)
         verifying.check_pair(pair.made, truth)
         say(f"verifying {pair.made.folder.name} on {pair.npu.name}")
-        if python is None:
-            reason = f"the toolchain {compiling.FORMAT} is not installed; {toolchains.remedy(compiling.FORMAT)}"
-            section = bind(_not_run(pair, truth, reason))
+        reason = _unusable(python)
+        if python is None or reason is not None:
+            section = bind(_not_run(pair, truth, reason or ""))
         else:
             section = _section(_Case(pair, truth, python, request), bind)
         done.append((section, truth))
     return done
+
+
+def _unusable(python: Path | None) -> str | None:
+    """Say why nothing can be compiled and emulated here; None where an addition was."""
+    from viewfinder.devices import toolchains
+    from viewfinder.runtime import engines
+
+    if python is None:
+        return f"the toolchain {compiling.FORMAT} is not installed; {toolchains.remedy(compiling.FORMAT)}"
+    return engines.load(compiling.FORMAT, python).probe()
 
 
 def _pairs(subject: str, found: Sequence[Artifact], npus: Sequence[Npu]) -> list[_Pair]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from tests import npu
 from tests.runtime.bisect import nets
 from tests.runtime.ethos import integers
 
 from viewfinder.devices import toolchains
 from viewfinder.errors import MissingToolError
-from viewfinder.runtime.ethos import compiler
+from viewfinder.runtime import engines
+from viewfinder.runtime.ethos import compiler, trying
+from viewfinder.runtime.gpu import tiny
 from viewfinder.runtime.htp.compiler import CompileError, FallbackError
 
 # Vela 5.2.0 on the coefficient network of HDRNet with float ends, shortened.
@@ -98,3 +102,30 @@ def test_integers_land_whole_and_float_does_not(tmp_path, own_cache):
         compiler.compile_graph(python, source, _folder(tmp_path, "no") / "four.tflite", "ethos-u85-256")
     assert {one.operator for one in error.value.refused} == {"RELU", "CONV_2D"}
     assert all("DataType" in one.reason for one in error.value.refused)
+
+
+@pytest.mark.npu
+def test_one_addition_is_tried(own_cache):
+    """Vela and the reference model are asked for one sum before either is believed; another Python is no Vela."""
+    npu.lend(own_cache, "vela")
+    npu.lend(own_cache, "tosa")
+    assert trying.vela(npu.INSTALLED["vela"] / "bin" / "python") is None
+    assert engines.load("tosa", npu.INSTALLED["tosa"] / "bin" / "python").probe() is None
+
+
+def test_an_interpreter_without_vela_is_told():
+    """The reason says that one addition was not compiled, and why."""
+    assert "ethosu" in str(trying.vela(Path(sys.executable)))
+    assert "one addition" in str(engines.load("tosa", Path(sys.executable)).probe())
+
+
+def test_the_addition_is_one_of_integers(tmp_path):
+    """In LiteRT, too, the file adds in 8 bits and is right."""
+    interpreter = Interpreter(str(trying.write(tmp_path)))
+    interpreter.allocate_tensors()
+    for detail in interpreter.get_input_details():
+        name = "left" if detail["name"] == "left" else "right"
+        interpreter.set_tensor(detail["index"], np.rint(tiny.FEEDS[name] * 8).astype(np.int8))
+    interpreter.invoke()
+    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_array_equal(found / 8, tiny.EXPECTED)

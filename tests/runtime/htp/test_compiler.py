@@ -5,10 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import npu
 
 from viewfinder import presets
 from viewfinder.errors import MissingToolError, NotVerifiedError
-from viewfinder.runtime.htp import compiler
+from viewfinder.runtime import engines
+from viewfinder.runtime.gpu import tiny
+from viewfinder.runtime.htp import compiler, trying
 from viewfinder.runtime.htp.compiler import CompileError, FallbackError, Refused
 
 ELITE = presets.NPUS["snapdragon-8-elite"]
@@ -98,3 +101,26 @@ def test_operators_are_counted_in_the_dump(tmp_path):
     (tmp_path / "answer.json").write_text(json.dumps({"seconds": 1}))
     (tmp_path / "broken.json").write_text("{")
     assert compiler._operators(tmp_path) == {"Conv2d": 2, "Relu": 1}
+
+
+def test_one_addition_is_tried_before_the_emulator_is_believed(tmp_path, monkeypatch):
+    """A right sum is no reason, a wrong one is; a Python without the toolchain cannot compile it, and says so."""
+    monkeypatch.setattr(trying.compiler, "compile_graph", lambda *_: None)
+    assert (
+        trying.tried(Path(sys.executable), tmp_path, lambda _path, _graph: lambda _feeds: {"sum": tiny.EXPECTED})
+        is None
+    )
+    wrong = trying.tried(
+        Path(sys.executable), tmp_path, lambda _path, _graph: lambda _feeds: {"sum": tiny.EXPECTED + 1}
+    )
+    assert wrong is not None
+    assert wrong.startswith("it adds")
+    monkeypatch.undo()
+    assert "one addition" in str(engines.load("qnn", Path(sys.executable)).probe())
+
+
+@pytest.mark.npu
+def test_one_addition_on_the_emulator(own_cache):
+    """Compiled and emulated by the toolchain."""
+    npu.lend(own_cache)
+    assert engines.load("qnn", npu.INSTALLED["qnn"] / "bin" / "python").probe() is None
