@@ -42,9 +42,8 @@ def measured(runner: Runner, golden: Golden, own: Mapping[str, float]) -> Qualit
     """Run every photograph through a candidate."""
     drops, against_float = {}, {}
     for photo in golden.photos:
-        white = np.float32(np.iinfo(photo.pixels.dtype).max)
         try:
-            output = runner.enhance(photo.pixels.astype(np.float32) / white)
+            output = runner.enhance(photo.feed)
         except CheckFailedError as error:
             if error.code != "not-finite":
                 raise

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -113,6 +114,17 @@ class Golden:
     photos: tuple[GoldenPhoto, ...]
     tools: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
+
+
+def few(golden: Golden, count: int) -> Golden:
+    """Return at most `count` of the samples, of every kind in turn (``gain=1``, ``gain=2``, ...), in their order."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    turns = []
+    for number, photo in enumerate(golden.photos):
+        turns.append((seen[photo.strata], number))
+        seen[photo.strata] += 1
+    taken = sorted(number for _, number in sorted(turns)[:count])
+    return replace(golden, photos=tuple(golden.photos[number] for number in taken))
 
 
 def write(path: Path, golden: Golden) -> Golden:

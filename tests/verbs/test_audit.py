@@ -33,6 +33,19 @@ def test_an_ordinary_network_passes(tmp_path, picture):
     assert len(shares) > 10
 
 
+def test_denoisers_are_shown_noise(tmp_path):
+    """A flat grey photograph reaches a denoiser with noise: its input's largest value is no longer the grey."""
+    photos.write(tmp_path / "in" / "grey.png", Photo(np.full((small.SIDE, small.SIDE, 3), 128, np.uint8)))
+    sizes = {"tile": [small.SIDE, small.SIDE], "halo": 2, "scale": 1}
+    largest = {}
+    for samples in ("photographs", "noisy"):
+        made = small.write(tmp_path / samples / "onnx-float", parameters={**sizes, "samples": samples})
+        found = audit(AuditRequest(str(made.folder), (tmp_path / "in",))).ranges
+        largest[samples] = next(one.largest for one in found if one.tensor == "image")
+    assert largest["photographs"] == pytest.approx(128 / 255)
+    assert largest["noisy"] > 0.8
+
+
 def test_an_overflow_fails_and_is_named(tmp_path, picture):
     """A gain of a million exits 1 and names graph, tensor and operator."""
     made = small.write(tmp_path / "onnx-float")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from viewfinder.measurement import Evidence, Measurement
 from viewfinder.quantize import audit as auditing
 from viewfinder.quantize.audit import TensorRange
 from viewfinder.runtime import given
+from viewfinder.task import NOISY
 from viewfinder.verbs import feeding
 
 Progress = Callable[[str], None]
@@ -65,7 +66,7 @@ class AuditResult:
 
 
 def audit(request: AuditRequest, progress: Progress | None = None) -> AuditResult:
-    """Run photographs, or bursts of them, through the float graphs and compare every tensor with the range of float16.
+    """Run photographs, as bursts or with noise where that is taken, through the float graphs; look at every tensor.
 
     Raises:
         UsageError: no float ONNX artifact there, no such model or photograph.
@@ -75,12 +76,23 @@ def audit(request: AuditRequest, progress: Progress | None = None) -> AuditResul
     with tempfile.TemporaryDirectory(prefix="viewfinder-audit-") as work:
         made = _artifact(request, Path(work), say)
         say(f"auditing {made.folder.name} on {len(listed)} photographs")
-        feeds = feeding.record(made, (given.of_photograph(made, photos.read(path).pixels) for path in listed))
+        feeds = feeding.record(made, (one for path in listed for one in _fed(made, path)))
         found = [
             one for graph in made.graphs for one in auditing.audit(made.path(graph), graph.name, feeds[graph.name])
         ]
     found.sort(key=lambda one: -one.share)
     return AuditResult(request.subject, tuple(found), _measured(found, [path.name for path in listed]))
+
+
+def _fed(made: Artifact, path: Path) -> Iterator[Any]:
+    """Yield what is made of a photograph: nothing, a burst, or, where noise is removed, one with each level of it."""
+    from viewfinder.train.samples import noisy
+
+    pixels = photos.read(path).pixels
+    if made.parameters.get("samples") == NOISY:
+        yield from (sample.pixels for sample in noisy.make(path.stem, pixels, made.weights))
+    else:
+        yield given.of_photograph(made, pixels)
 
 
 def _measured(found: list[TensorRange], listed: list[str]) -> Measurement:

@@ -51,7 +51,7 @@ class BisectRequest:
         other: folder of the artifact to look at.
         artifact_format: of the artifacts to choose; None takes every format that has both.
         limit_db: tensors below it have parted.
-        photos: at most so many of the golden photographs are run.
+        photos: at most so many of the golden photographs are run, of every kind in turn.
         golden: golden file; None takes the one beside the float artifact.
         output: folder for report.json, report.html and pictures/; None writes none.
         command: what the user typed, for the report.
@@ -102,7 +102,7 @@ def bisect(request: BisectRequest, progress: Progress | None = None) -> BisectRe
         parting.check(own, other)
     truth = golden.load(request.golden or golden.find(pairs[0][0].folder))
     check_pair(pairs[0][0], truth)
-    fewer = replace(truth, photos=truth.photos[: request.photos])
+    fewer = golden.few(truth, request.photos)
     with tempfile.TemporaryDirectory(prefix="viewfinder-bisect-") as work:
         pictures = Path(work) / documents.PICTURES
         pictures.mkdir()

@@ -37,7 +37,7 @@ class RepairRequest:
         budget_db: most PSNR against the truth that the worst photograph may lose to float, in dB.
         max_size: most bytes of the artifact, or None.
         golden: golden file; None takes the one beside the artifact.
-        photos: at most so many of the golden photographs decide.
+        photos: at most so many of the golden photographs decide, of every kind in turn.
         calibration_data, samples: as for `viewfinder quantize`.
         output: folder for recipe.json, FORMAT-mixed/ and the report; None takes ``build/TASK/repaired-FORMAT``.
         command: what the user typed, for the report.
@@ -101,7 +101,7 @@ def repair(request: RepairRequest, progress: Progress | None = None) -> RepairRe
     parent = _parent(request.subject)
     truth = golden.load(request.golden or golden.find(parent.folder))
     _check(parent, truth)
-    fewer = replace(truth, photos=truth.photos[: request.photos])
+    fewer = golden.few(truth, request.photos)
     output = request.output or Path("build") / parent.task / f"repaired-{parent.format}"
     setup = verifying.setup_for(parent, None, request.threads)
     reference = probed.Reference(probed.Side(parent, setup))
