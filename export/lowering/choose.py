@@ -19,7 +19,8 @@ from viewfinder.export.lowering.tent import StripTent
 #   cell, whole frame                  109 / 140 / 135    and 0.6 to 1.1 GB
 #   ramps and matrix products, 8 rows  102 /  78 /  85
 #   cell, strips of 24 rows             64 /  67 /  56    and 25 to 40 MB: the cell form wins in every runtime
-_BY_FORMAT = {"onnx": "cell", "tflite": "cell", "executorch": "cell", "coreml": "cell"}
+_BY_FORMAT = {"onnx": "cell", "tflite": "cell", "executorch": "cell", "coreml": "cell", "ncnn": "tent"}
+"""ncnn has no layer for the products with five axes."""
 
 _SUMS = {"tflite": frozenset({"guide", "matrices"}), "onnx": frozenset({"matrices"})}
 """What sums over an axis in a format's cell form, where `cell.SUMS` says that this is the faster way."""

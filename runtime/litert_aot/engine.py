@@ -43,6 +43,11 @@ class LitertAot:
     PACKAGE: str = "'ai-edge-litert>=2.3,<2.4'"
     TOOLCHAIN: str = "qnn"
 
+    @property
+    def _plugin(self) -> compiler.Plugin:
+        """Name the processor as LiteRT does."""
+        return compiler.Plugin("Qualcomm", "qualcomm", self.npu.part)
+
     def probe(self) -> str | None:
         """Compile one addition and look whether the NPU takes it; return why that does not work, or None."""
         if isinstance(self.sdk, str):
@@ -53,7 +58,9 @@ class LitertAot:
             return reason
         with tempfile.TemporaryDirectory(prefix="viewfinder-aot-") as work:
             try:
-                compiler.compile_graph(tiny.write(Path(work)), Path(work) / "npu.tflite", self.npu.part, self.sdk)
+                compiler.compile_graph(
+                    tiny.write(Path(work)), Path(work) / "npu.tflite", self._plugin, self.sdk.folders
+                )
             except ViewfinderError as error:
                 return f"LiteRT's compiler does not compile one addition here: {error.message}"
         return None
@@ -66,7 +73,7 @@ class LitertAot:
         """
         sdk = self.sdk if isinstance(self.sdk, Sdk) else Sdk(())
         compiled = self.folder / f"{graph.name}.tflite"
-        taken, total, pieces = compiler.compile_graph(artifact_path, compiled, self.npu.part, sdk)
+        taken, total, pieces = compiler.compile_graph(artifact_path, compiled, self._plugin, sdk.folders)
         self.made[graph.name] = (taken, total, pieces, compiled.stat().st_size)
         found = dispatch.read(compiled)
         if found.left or taken < total:

@@ -50,6 +50,13 @@ def official() -> Sdk | str:
     return Sdk((linux[0],)) if linux else _TRAP
 
 
+def libraries(package: str) -> tuple[Path, ...]:
+    """Return the folders with libraries in the package that brings a vendor's SDK; none where it is not installed."""
+    spec = find_spec(package)
+    places = [Path(one) for one in (spec.submodule_search_locations or ())] if spec else []
+    return tuple(sorted({path.parent for place in places for path in place.rglob("*.so*")}))
+
+
 def unofficial(python: Path | None, work: Path) -> Sdk | str:
     """Return the libraries of onnxruntime-qnn in the toolchain of `python`, else why that does not work.
 

@@ -89,16 +89,16 @@ _ALL = (
         "`viewfinder export MODEL --format vulkan`, slicing in tent form",
     ),
     Accelerator(
-        "mediatek", "MediaTek Dimensity, NeuroPilot", ABSENT, "tflite", "the w8a8 TFLite artifact",
-        needs=f"{_SDK}: MediaTek's NeuroPilot SDK (libneuron_adapter.so, mtk_converter)", module="mtk_converter",
+        "mediatek", "MediaTek MT6991, LiteRT", "litert_vendor", "tflite", "the w8a8 TFLite artifact", "MT6991",
+        f"{_SDK}: MediaTek's NeuroPilot SDK (libneuron_adapter.so)", "ai_edge_litert_sdk_mediatek",
     ),
     Accelerator(
-        "google-tensor", "Google Tensor", ABSENT, "tflite", "the w8a8 TFLite artifact",
-        needs=f"{_SDK}: Google's Tensor SDK (liblitert_plugin_compiler.so)", module="ai_edge_litert_sdk_google_tensor",
+        "google-tensor", "Google Tensor G5, LiteRT", "litert_vendor", "tflite", "the w8a8 TFLite artifact", "Tensor_G5",
+        f"{_SDK}: Google's Tensor SDK (liblitert_plugin_compiler.so)", "ai_edge_litert_sdk_google_tensor",
     ),
     Accelerator(
-        "samsung", "Samsung Exynos", ABSENT, "tflite", "the w8a8 TFLite artifact",
-        needs=f"{_SDK}: Samsung's Exynos AI LiteCore SDK", module="ai_edge_litert_sdk_samsung",
+        "samsung", "Samsung Exynos E9965, LiteRT", "litert_vendor", "tflite", "the w8a8 TFLite artifact", "E9965",
+        f"{_SDK}: Samsung's Exynos AI LiteCore SDK", "ai_edge_litert_sdk_samsung",
     ),
     Accelerator(
         "rockchip-rk3588", "Rockchip RK3588", ABSENT, "onnx", "the float ONNX artifact",
@@ -106,7 +106,8 @@ _ALL = (
     ),
     Accelerator(
         "qualcomm-ai-hub", "Qualcomm AI Hub", ABSENT, "onnx", "the float or w8a8 ONNX artifact",
-        needs=f"{_SDK}: qai-hub, an account's token and a network", module="qai_hub",
+        needs=f"{_SDK}: qai-hub (viewfinder doctor --install qai-hub), an account's token and a network; with them, "
+        "`viewfinder verify ARTIFACT --target onnx@hosted:NAME`",
     ),
 )  # fmt: skip
 ACCELERATORS: Mapping[str, Accelerator] = MappingProxyType({one.name: one for one in _ALL})

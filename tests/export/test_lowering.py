@@ -237,6 +237,7 @@ def test_half_keeps_float_outside():
 def test_form_is_chosen_by_target():
     """CPUs get cells, NPUs get tents, a wish is granted, an unknown form is refused with the list."""
     assert choose.form_for("auto", "tflite") == "cell"
+    assert choose.form_for("auto", "ncnn") == "tent"
     assert choose.form_for("auto", "tflite", "npu") == "tent"
     assert choose.form_for("auto", "onnx", "npu") == "tent"
     assert choose.form_for("cell", "onnx", "npu") == "cell"

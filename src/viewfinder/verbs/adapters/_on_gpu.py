@@ -11,10 +11,9 @@ from viewfinder.measurement import Evidence, Measurement
 from viewfinder.runtime.engines import Engine
 from viewfinder.runtime.gpu import log
 from viewfinder.runtime.gpu.litert import FP16
-from viewfinder.runtime.htp import figures
 from viewfinder.runtime.htp.compiler import FallbackError
 from viewfinder.runtime.report.document import Section
-from viewfinder.verbs.adapters import FLOAT, Bind, Case, _computed
+from viewfinder.verbs.adapters import FLOAT, Bind, Case, _computed, _placed
 
 ERRORS = "gpu_shader_errors"
 
@@ -65,16 +64,10 @@ def section(case: Case, bind: Bind, engine: GpuEngine, name: str, by: str) -> Se
 
 def _facts(case: Case, said: Mapping[str, log.Said]) -> Iterable[Measurement]:
     """Say what the accelerator took, and what the driver complained about."""
-    kind, most = Evidence.EMULATED, case.request.max_fallback_ops
-    fallen = {name: float(one.on_cpu) for name, one in said.items()}
-    placed = {name: float(one.on_gpu) for name, one in said.items()}
+    taken = {name: _placed.Taken(one.on_gpu, one.on_cpu) for name, one in said.items()}
+    yield from _placed.facts(taken, Evidence.EMULATED, case.request.max_fallback_ops, "GPU")
     errors = {name: float(len(one.errors)) for name, one in said.items()}
     yield Measurement(
-        figures.FALLBACK, sum(fallen.values()), "ops", kind, "operators that would run on the CPU", maximum=float(most),
-        per_sample=fallen,
-    )  # fmt: skip
-    yield Measurement(figures.OPERATORS, sum(placed.values()), "ops", kind, "operators on the GPU", per_sample=placed)
-    yield Measurement(
-        ERRORS, sum(errors.values()), "1", kind, "kinds of errors of the driver about generated shaders", maximum=0.0,
-        per_sample=errors, reason="; ".join(text for one in said.values() for text in one.errors),
+        ERRORS, sum(errors.values()), "1", Evidence.EMULATED, "kinds of errors of the driver about generated shaders",
+        maximum=0.0, per_sample=errors, reason="; ".join(text for one in said.values() for text in one.errors),
     )  # fmt: skip

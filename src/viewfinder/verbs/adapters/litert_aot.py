@@ -7,21 +7,19 @@ of onnxruntime-qnn, which it was not made for; every row then says `unofficial`.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from viewfinder import presets
 from viewfinder.artifact import Artifact
-from viewfinder.measurement import Evidence, Measurement
+from viewfinder.measurement import Evidence
 from viewfinder.runtime.engines import Engine
-from viewfinder.runtime.htp import figures
 from viewfinder.runtime.htp.compiler import FallbackError
 from viewfinder.runtime.litert_aot import sdk
 from viewfinder.runtime.litert_aot.engine import LitertAot
 from viewfinder.runtime.report.document import Section
-from viewfinder.verbs.adapters import FLOAT, NPU, Bind, Case, Order, _computed, not_run
+from viewfinder.verbs.adapters import FLOAT, NPU, Bind, Case, Order, _computed, _placed, not_run
 
 NEEDS = (Order("tflite", FLOAT, NPU), Order("tflite", "w8a8", NPU))
 _EVIDENCE = "the NPU's binary out of the compiled .tflite, in Qualcomm's emulator"
@@ -68,22 +66,7 @@ def _section(case: Case, bind: Bind, engine: LitertAot, name: str) -> Section:
     if done.report.evidence is Evidence.NOT_RUN:
         return done
     size = sum(size for *_, size in engine.made.values())
-    facts = (*done.report.measurements, *_facts(case, engine))
-    return replace(done, report=replace(done.report, measurements=facts, size_bytes=size))
-
-
-def _facts(case: Case, engine: LitertAot) -> Iterable[Measurement]:
-    """Say what the compiler took."""
-    kind, most = Evidence.EMULATED, case.request.max_fallback_ops
-    npu = {name: float(one[0]) for name, one in engine.made.items()}
-    cpu = {name: float(one[1] - one[0]) for name, one in engine.made.items()}
-    pieces = {name: float(one[2]) for name, one in engine.made.items()}
-    yield Measurement(
-        figures.FALLBACK, sum(cpu.values()), "ops", kind, "operators that would run on the CPU", maximum=float(most),
-        per_sample=cpu,
-    )  # fmt: skip
-    yield Measurement(figures.OPERATORS, sum(npu.values()), "ops", kind, "operators on the NPU", per_sample=npu)
-    yield Measurement(
-        figures.PARTITIONS, max(pieces.values()), "1", kind, "pieces of a graph on the NPU, the most of any graph",
-        maximum=1.0 + most, per_sample=pieces,
-    )  # fmt: skip
+    taken = {name: _placed.Taken(npu, total - npu, pieces) for name, (npu, total, pieces, _) in engine.made.items()}
+    facts = _placed.facts(taken, Evidence.EMULATED, case.request.max_fallback_ops)
+    measurements = (*done.report.measurements, *facts)
+    return replace(done, report=replace(done.report, measurements=measurements, size_bytes=size))
