@@ -133,7 +133,7 @@ def test_progress_rises_to_one(burst):
 def test_a_burst_has_to_fit_the_contract(burst):
     """A wrong number of frames and an unknown noise level are refused, with the way out."""
     runner = pipelines.open(_artifact(), Blurs())
-    with pytest.raises(BadBurstError, match=r"2 frames, and the network takes 3\nadd 1 frames"):
+    with pytest.raises(BadBurstError, match=r"2 frames, and the network takes 3\nadd 1 more of"):
         runner.merge(FloatFrames(replace(burst, frames=burst.frames[:2])))
     codes = tuple(np.full((40, 40, 3), 90, np.uint8) for _ in range(3))
     with pytest.raises(BadBurstError, match="--estimate-noise"):
