@@ -11,6 +11,7 @@ from tests.quantize import made as small
 from tests.runtime.coreml import packages
 
 from viewfinder import artifact, cli, demo, files, golden, photos
+from viewfinder.artifact import GraphFile
 from viewfinder.errors import BadArtifactError, Exit, UsageError
 from viewfinder.golden import Golden, GoldenPhoto
 from viewfinder.photos import Photo
@@ -18,6 +19,7 @@ from viewfinder.quantize import quantizer
 from viewfinder.quantize.calibration import CoverageError
 from viewfinder.recipe import BadRecipeError, Recipe, Rule
 from viewfinder.runtime import pipelines
+from viewfinder.task import TensorSpec
 from viewfinder.verbs import feeding
 from viewfinder.verbs.quantize import QuantizeRequest, quantize
 from viewfinder.verbs.verify import VerifyRequest, verify
@@ -174,6 +176,27 @@ def test_feeds_are_what_the_graph_was_given(parent):
     assert all(feed["image"].shape == (1, 3, small.SIDE, small.SIDE) for feed in feeds)
     assert not np.array_equal(feeds[0]["image"], feeds[-1]["image"])
     assert np.allclose(feeds[0]["image"][0, :, 2:, 2:].transpose(1, 2, 0), pixels[:14, :14] / np.float32(255))
+
+
+def test_a_graph_whose_output_nobody_reads_is_not_run(parent, monkeypatch):
+    """What it is given is all that counts: a network of tiles is not loaded; a grid, which strips read, is made."""
+
+    class Unopened:
+        """An engine that is there and opens nothing."""
+
+        def probe(self):
+            """Be there."""
+
+    monkeypatch.setattr(feeding.engines, "for_format", lambda _format: Unopened())
+    pixels = photos.read(demo.photos()[0]).pixels[::8, ::8]
+    (feeds,) = feeding.record(parent, [pixels]).values()
+    assert len(feeds) > 1
+    grid, picture = TensorSpec("grid", (1,)), TensorSpec("picture", (1,))
+    first, second = GraphFile("a", "a.onnx", (picture,), (grid,)), GraphFile("b", "b.onnx", (grid,), (picture,))
+    both = replace(parent, graphs=(first, replace(second, inputs=(grid,))))
+    assert [feeding._is_read(both, graph) for graph in both.graphs] == [True, True]
+    both = replace(parent, graphs=(first, replace(second, outputs=(TensorSpec("shown", (1,)),))))
+    assert [feeding._is_read(both, graph) for graph in both.graphs] == [True, False]
 
 
 def test_recording_stops_behind_the_first_graph(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from viewfinder.artifact import Artifact
+from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.runtime import engines, pipelines
 from viewfinder.task import BURST
 
@@ -54,6 +54,20 @@ def _stop(_feeds: Mapping[str, Array]) -> Mapping[str, Array]:
     raise _Enough
 
 
+def _is_read(made: Artifact, graph: GraphFile) -> bool:
+    """Tell whether another graph takes what this one gives."""
+    taken = {spec.name for other in made.graphs if other is not graph for spec in other.inputs}
+    return any(spec.name in taken for spec in graph.outputs)
+
+
+def _zeros(graph: GraphFile) -> Graph:
+    """Stand for a graph whose picture nobody looks at: what it is given does not depend on it, and is all that counts.
+
+    A photograph has hundreds of tiles, and a DnCNN takes long for each.
+    """
+    return lambda _feeds: {spec.name: np.zeros(spec.shape, np.float32) for spec in graph.outputs}
+
+
 def record(
     made: Artifact, photographs: Iterable[Any], wanted: Iterable[str] | None = None
 ) -> dict[str, tuple[dict[str, Array], ...]]:
@@ -70,7 +84,10 @@ def record(
     names = [graph.name for graph in made.graphs]
     chosen = names if wanted is None else [name for name in names if name in set(wanted)]
     needed = made.graphs[:1] if chosen == names[:1] and made.pipeline not in IN_TILES else made.graphs
-    recorders = {graph.name: Recorder(engine.open(made.path(graph), graph, 1)) for graph in needed}
+    recorders = {
+        graph.name: Recorder(engine.open(made.path(graph), graph, 1) if _is_read(made, graph) else _zeros(graph))
+        for graph in needed
+    }
     runner = pipelines.assemble(made, {name: recorders.get(name, _stop) for name in names})
     found: dict[str, list[dict[str, Array]]] = {name: [] for name in chosen}
     for pixels in photographs:
