@@ -12,6 +12,7 @@ from tests.runtime.coreml import packages
 
 from viewfinder import artifact, cli, demo, files, golden, photos
 from viewfinder.artifact import GraphFile
+from viewfinder.cli import quantizing
 from viewfinder.errors import BadArtifactError, Exit, UsageError
 from viewfinder.golden import Golden, GoldenPhoto
 from viewfinder.photos import Photo
@@ -21,7 +22,7 @@ from viewfinder.recipe import BadRecipeError, Recipe, Rule
 from viewfinder.runtime import pipelines
 from viewfinder.task import TensorSpec
 from viewfinder.verbs import feeding
-from viewfinder.verbs.quantize import QuantizeRequest, quantize
+from viewfinder.verbs.quantize import QuantizeRequest, QuantizeResult, quantize
 from viewfinder.verbs.verify import VerifyRequest, verify
 
 
@@ -164,8 +165,22 @@ def test_the_command(parent, capfd):
     told = capfd.readouterr().out
     assert "w8a8" in told
     assert "coverage 100%" in told
+    assert told.endswith(f"next: viewfinder verify {parent.folder.parent / 'onnx-w8a8'}\n")
     assert cli.main(["quantize", str(parent.folder), "--precision", "w7"]) == Exit.USAGE
     assert "w7" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("kept", "end"), [(True, "5e-05 -> 2e-05"), (False, "stay as they were")])
+def test_training_and_scales_are_told(parent, kept, end):
+    """What training won, or that nothing was won, and how many scales the file holds, stand in the result."""
+    training = {"steps": 7, "error_before": 5e-5, "error_after": 2e-5, "kept": kept}
+    notes = {"rules": {"w8a8": 3}, "training": training, "round_trip": {"activations": "4 of 4"}}
+    made = replace(parent, recipe={"calibration": None}, graphs=(replace(parent.graphs[0], notes=notes),))
+    result = QuantizeResult((made,))
+    told = quantizing._quantized(result).splitlines()
+    assert told[-3].endswith(end)
+    assert told[-2].endswith("found in the file: 4 of 4 of activations")
+    assert result.to_dict()["artifacts"][0]["training"] == {"model": training}
 
 
 def test_feeds_are_what_the_graph_was_given(parent):

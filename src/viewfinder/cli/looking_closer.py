@@ -79,7 +79,9 @@ Own = Annotated[
 Other = Annotated[Path | None, typer.Argument(metavar="[OTHER]", help="The artifact to look at.", show_default=False)]
 From = Annotated[str, typer.Option("--from", metavar="PRECISION", help="Of a folder with artifacts.")]
 To = Annotated[str | None, typer.Option("--to", metavar="PRECISION", help="Of a folder with artifacts, e.g. w8a8.")]
-Format = Annotated[str | None, typer.Option("--format", metavar="NAME", help="onnx or tflite.", show_default="both")]
+Format = Annotated[
+    str | None, typer.Option("--format", metavar="NAME", help="onnx, tflite or coreml.", show_default="all")
+]
 LeastRatio = Annotated[
     float, typer.Option("--min-sqnr", metavar="DB", help="A tensor below it has parted from float's.")
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from viewfinder.cli.table import size, table
 from viewfinder.cli.verb import Outcome, progress, verb
 
 if TYPE_CHECKING:
+    from viewfinder.artifact import GraphFile
     from viewfinder.verbs.audit import AuditResult
     from viewfinder.verbs.quantize import QuantizeResult
 
@@ -139,7 +141,22 @@ def _quantized(made: QuantizeResult) -> str:
     if used:
         strata = ", ".join(f"{count} {name}" for name, count in used["strata"].items())
         lines.append(f"calibrated on {used['name']}: {strata}; coverage {used['coverage']:.0%}")
-    return "\n".join([*lines, "next: viewfinder verify on them"])
+    lines += [
+        line for one in made.artifacts for graph in one.graphs for line in _through_pytorch(one.folder.name, graph)
+    ]
+    folder = made.artifact.folder
+    return "\n".join([*lines, f"next: viewfinder verify {folder if len(made.artifacts) == 1 else folder.parent}"])
+
+
+def _through_pytorch(name: str, graph: GraphFile) -> Iterator[str]:
+    """Say of a graph what training won on inputs that it never saw, and how many scales its file was found to hold."""
+    if trained := graph.notes.get("training"):
+        before, after = (f"{trained[key]:.3g}" for key in ("error_before", "error_after"))
+        end = "" if trained["kept"] else "; nothing was won, so weights and ranges stay as they were"
+        yield f"{name}/{graph.name}: {trained['steps']} steps, error on held-out inputs {before} -> {after}{end}"
+    if carried := graph.notes.get("round_trip"):
+        held = " and ".join(f"{count} of {kind}" for kind, count in carried.items())
+        yield f"{name}/{graph.name}: different scales found in the file: {held}"
 
 
 def audit(subject: Subject, photos: Photos = None, weights: Weights = None, no_cache: NoCache = False) -> Outcome:

@@ -106,6 +106,10 @@ class QuantizeResult:
             "seconds": round(self.seconds.get(made.folder.name, 0.0), 2),
             "calibration": made.recipe["calibration"],
             "graphs": {graph.name: dict(graph.notes["rules"]) for graph in made.graphs},
+            "training": {graph.name: graph.notes["training"] for graph in made.graphs if "training" in graph.notes},
+            "round_trip": {
+                graph.name: graph.notes["round_trip"] for graph in made.graphs if "round_trip" in graph.notes
+            },
         }
 
 
