@@ -46,6 +46,16 @@ def test_photographs_stay_photographs():
     assert all(sample.read().ndim == 3 for sample in chosen.samples)
 
 
+def test_a_level_of_noise_that_is_left_out_is_named(tmp_path):
+    """A few photographs get every level each; where too few samples are asked for, the missing level stops all."""
+    for number, level in enumerate((20, 110, 230)):
+        photos.write(tmp_path / "mine" / f"{number}.png", Photo(np.full((80, 80, 3), level, np.uint8)))
+    chosen = calibrating.choose(Asked(tmp_path / "mine"), NOISY)
+    assert (len(chosen.samples), chosen.described.coverage) == (9, 1.0)
+    with pytest.raises(CoverageError, match="sigma=50"):
+        calibrating.choose(Asked(tmp_path / "mine", 4), NOISY)
+
+
 def test_denoisers_are_calibrated_on_noise():
     """A network that takes noise away meets every level at every exposure of the default set; others meet none."""
     clean, noisy = calibrating.choose(Asked(), PHOTOGRAPHS), calibrating.choose(Asked(), NOISY)
@@ -54,6 +64,7 @@ def test_denoisers_are_calibrated_on_noise():
     assert {int(sample.name.split()[-1]) for sample in noisy.samples} == {15, 25, 50}
     met = {tuple(sample.name.split()[1::2]) for sample in noisy.samples}
     assert len(met) == 9, met
+    assert [noisy.described.strata[f"sigma={sigma}"] for sigma in (15, 25, 50)] == [4, 4, 4]
     sample = next(sample for sample in noisy.samples if sample.name.startswith("coffee +0"))
     pixels = sample.read().astype(np.float32)
     found = np.median(np.abs(pixels[1:] - pixels[:-1])) / 0.6745 / 2**0.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,20 +76,35 @@ def choose(asked: Asked, kind: str) -> Chosen:
         if kind == NOISY:
             photographs, name = _spoilt(photographs), f"{name}, with noise"
         taken, described = calibration.choose(photographs, name, asked.samples)
+        if kind == NOISY:
+            described = replace(described, strata={**described.strata, **_levels(taken)})
     calibration.require_coverage(described, asked.min_coverage)
     return Chosen(tuple(taken), described)
 
 
 def _spoilt(photographs: Sequence[Sample]) -> list[Sample]:
-    """Give each photograph noise of one of the three levels; every level meets every exposure of the default set."""
+    """Give each photograph noise of one of the three levels, or, if they are few, of every level.
+
+    Every level meets every exposure of the default set.
+    """
     from viewfinder.train.samples import noisy
 
     levels = noisy.SIGMAS
-    chosen = [(index + index // len(levels)) % len(levels) for index in range(len(photographs))]
-    return [
-        Sample(f"{sample.name} sigma {levels[level]}", _spoiler(sample, level))
-        for sample, level in zip(photographs, chosen, strict=True)
-    ]
+    if len(photographs) < len(levels) * len(strata.EXPOSURES):
+        chosen = [(sample, level) for sample in photographs for level in range(len(levels))]
+    else:
+        chosen = [(one, (index + index // len(levels)) % len(levels)) for index, one in enumerate(photographs)]
+    return [Sample(f"{one.name} sigma {levels[level]}", _spoiler(one, level)) for one, level in chosen]
+
+
+def _levels(taken: Sequence[Sample]) -> dict[str, int]:
+    """Count the samples of every level of noise."""
+    from viewfinder.train.samples import noisy
+
+    return {
+        strata.stratum(strata.SIGMA, level): sum(sample.name.endswith(f" sigma {level}") for sample in taken)
+        for level in noisy.SIGMAS
+    }
 
 
 def _spoiler(sample: Sample, level: int) -> Callable[[], NDArray[Any]]:
