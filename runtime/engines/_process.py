@@ -31,6 +31,7 @@ _SCRIPTS = {
         "coreai": "_coreai_worker.py",
         "ncnn": "_ncnn_worker.py",
         "onnxruntime_qnn": "_qnn_worker.py",
+        "rknn": "_rknn_worker.py",
         "tosa": "_tosa_worker.py",
         "ai_edge_litert.compiled_model": "_gpu_worker.py",
     }.items()

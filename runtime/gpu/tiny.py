@@ -1,4 +1,4 @@
-"""The smallest TFLite and ncnn files: one addition, by which a backend is tried before it is believed."""
+"""The smallest TFLite, ONNX and ncnn files: one addition, by which a backend is tried before it is believed."""
 
 from __future__ import annotations
 
@@ -40,6 +40,18 @@ def write_ncnn(folder: Path) -> Path:
         for side, specs in (("inputs", GRAPH.inputs), ("outputs", GRAPH.outputs))
     }
     (path / "ends.json").write_text(json.dumps(ends), encoding="utf-8")
+    return path
+
+
+def write_onnx(folder: Path) -> Path:
+    """Write the ONNX file and return its path."""
+    from onnx import TensorProto, helper
+
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, SHAPE) for name in ("left", "right", "sum")]
+    graph = helper.make_graph([helper.make_node("Add", ["left", "right"], ["sum"], "add")], "tiny", ends[:2], ends[2:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    path = folder / "tiny.onnx"
+    path.write_bytes(model.SerializeToString())
     return path
 
 

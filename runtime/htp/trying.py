@@ -28,8 +28,7 @@ def tried(python: Path, work: Path, opened: Opened) -> str | None:
         work: an empty folder.
         opened: loads a compiled file in the emulator.
     """
-    source, target, npu = work / "tiny.onnx", work / "compiled.onnx", presets.WITH_ESTIMATES
-    source.write_bytes(_addition())
+    source, target, npu = tiny.write_onnx(work), work / "compiled.onnx", presets.WITH_ESTIMATES
     graph = replace(tiny.GRAPH, notes={"soc_model": npu.soc_model, "htp_arch": npu.htp_arch})
     try:
         compiler.compile_graph(python, source, target, npu)
@@ -38,19 +37,3 @@ def tried(python: Path, work: Path, opened: Opened) -> str | None:
         return f"it does not compile and run one addition here: {error.message}"
     right = np.allclose(found, tiny.EXPECTED, rtol=0, atol=_TOLERANCE)
     return None if right else f"it adds {tiny.EXPECTED.tolist()} as {found.tolist()}"
-
-
-def _addition() -> bytes:
-    """Write the ONNX file."""
-    from onnx import TensorProto, helper
-
-    left, right, total = (helper.make_tensor_value_info(name, TensorProto.FLOAT, tiny.SHAPE) for name in _NAMES)
-    graph = helper.make_graph(
-        [helper.make_node("Add", list(_NAMES[:2]), ["sum"], "add")], "tiny", [left, right], [total]
-    )
-    return bytes(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
-    )
-
-
-_NAMES = ("left", "right", "sum")

@@ -27,12 +27,12 @@ class Accelerator:
     Attributes:
         name: as on the command line.
         title: as it is sold.
-        adapter: `VELA`, `COREML` or `ABSENT`.
+        adapter: module in ``verbs/adapters``, or `ABSENT`.
         format: of the artifact that it takes.
         takes: the artifact, in words.
         config: how the compiler calls it.
         needs: what would have to be installed; "" where it is known how.
-        module: Python module by which the vendor's tools are found; "" where there is none.
+        module: Python package that brings the vendor's SDK; "" where there is none.
     """
 
     name: str
@@ -101,8 +101,8 @@ _ALL = (
         f"{_SDK}: Samsung's Exynos AI LiteCore SDK", "ai_edge_litert_sdk_samsung",
     ),
     Accelerator(
-        "rockchip-rk3588", "Rockchip RK3588", ABSENT, "onnx", "the float ONNX artifact",
-        needs=f"{_SDK}: Rockchip's rknn-toolkit2", module="rknn",
+        "rockchip-rk3588", "Rockchip RK3588", "rockchip", "onnx", "a float ONNX artifact, slicing in tent form",
+        "rk3588",
     ),
     Accelerator(
         "qualcomm-ai-hub", "Qualcomm AI Hub", ABSENT, "onnx", "the float or w8a8 ONNX artifact",

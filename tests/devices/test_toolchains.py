@@ -19,6 +19,7 @@ HEADS = {
     "vela": "ethosu.vela.vela",
     "coreai": "coreai.runtime",
     "ncnn": "ncnn",
+    "rknn": "rknn",
     "tosa": "tosa_converter_for_tflite, tosa_reference_model",
 }
 

@@ -123,7 +123,7 @@ def verified_on_targets(request: VerifyRequest, work: Path, say: Progress) -> Ve
     for one in wanted.others:
         say(f"verifying for {one.name}")
         done += _elsewhere(request, one, ready, bind)
-    document = assembled(request.command, [section for section, _ in done], done[0][1], ())
+    document = assembled(request.command, [section for section, _ in done], done[0][1])
     if request.output is not None:
         with files.explained(request.output):
             request.output.mkdir(parents=True, exist_ok=True)
@@ -212,7 +212,7 @@ def _elsewhere(request: VerifyRequest, one: Accelerator, ready: _Ready, bind: Bi
     """Verify for one other target."""
     made = ready.made
     if one.adapter == ABSENT:
-        return [_absent(request, one, made, _missing(one))]
+        return [_absent(request, one, made, one.needs)]
     adapter = adapters.load(one.adapter)
     usable = [own.own for own in made if own.adapter in {"", one.adapter} and adapter.takes(own.own)]
     if not usable:
@@ -227,15 +227,6 @@ def _elsewhere(request: VerifyRequest, one: Accelerator, ready: _Ready, bind: Bi
         except ViewfinderError as error:
             done.append(_absent(request, one, made, error.message))
     return done
-
-
-def _missing(one: Accelerator) -> str:
-    """Say why a target without its tools was not run, after looking for them."""
-    from importlib.util import find_spec
-
-    if one.module and find_spec(one.module) is not None:
-        return f"{one.module} is installed, but this version has no adapter that runs it"
-    return one.needs
 
 
 def _absent(request: VerifyRequest, one: Accelerator, made: Iterable[_Made], reason: str) -> tuple[Section, Golden]:

@@ -1,0 +1,65 @@
+"""Rockchip's NPUs: float ONNX artifacts in tent form, built in half precision by rknn-toolkit2.
+
+The compiled file is not executed: the simulator computes the graph that was built, so what the compiler could not write
+into the file shows nowhere in the numbers. It prints errors, says 0 and goes on; the errors are a result here.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from viewfinder.artifact import Artifact
+from viewfinder.measurement import Evidence, Measurement
+from viewfinder.runtime.engines import Engine
+from viewfinder.runtime.report.document import Section
+from viewfinder.runtime.rknn import simulator
+from viewfinder.verbs.adapters import FLOAT, NPU, Bind, Case, Order, _computed, _placed, not_run
+
+NEEDS = (Order("onnx", FLOAT, NPU),)
+ERRORS = "rknn_compiler_errors"
+_BY = "rknn-toolkit2's simulator, which computes the graph that was built and not the compiled file"
+
+
+def takes(made: Artifact) -> bool:
+    """Take float, which the NPU computes in half precision."""
+    return (made.format, made.precision) == ("onnx", FLOAT)
+
+
+def sections(case: Case, bind: Bind) -> list[Section]:
+    """Build, compute, count what the NPU takes and what the compiler complained about."""
+    from viewfinder.devices import toolchains
+
+    name, python = f"rknn-fp16-{case.target.config}", toolchains.python("rknn")
+    if python is None:
+        return [not_run(case, name, f"not-run: {simulator.MISSING}")]
+    with tempfile.TemporaryDirectory(prefix="viewfinder-rknn-") as work:
+        engine = simulator.Simulator(python, case.target.config, Path(work))
+
+        def labelled(section: Section) -> Section:
+            """Name the row; it is held to the limits of fp16."""
+            return bind(replace(section, report=replace(section.report, artifact=name, precision="fp16")))
+
+        done = _computed.section(case, labelled, cast("Engine", engine), {"computed_by": _BY})
+        if done.report.evidence is Evidence.NOT_RUN:
+            return [done]
+        facts = [*done.report.measurements, *_facts(case, engine)]
+        size = sum(engine.compiled(graph.name).stat().st_size for graph in case.made.graphs)
+    return [replace(done, report=replace(done.report, measurements=tuple(facts), size_bytes=size))]
+
+
+def _facts(case: Case, engine: simulator.Simulator) -> list[Measurement]:
+    """Say what the compiler took, and what it could not write."""
+    built = engine.built()
+    taken = {
+        name: _placed.Taken(one.on_npu, sum(one.on_cpu.values()), None, ", ".join(one.on_cpu))
+        for name, one in built.items()
+    }
+    errors = {name: float(len(one.errors)) for name, one in built.items()}
+    found = Measurement(
+        ERRORS, sum(errors.values()), "1", Evidence.COMPILER_ESTIMATE, "kinds of errors of the compiler, which goes on",
+        maximum=0.0, per_sample=errors, reason="; ".join(text for one in built.values() for text in one.errors),
+    )  # fmt: skip
+    return [*_placed.facts(taken, Evidence.COMPILER_ESTIMATE, case.request.max_fallback_ops), found]
