@@ -22,7 +22,7 @@ from viewfinder.runtime.verify import check_pair
 from viewfinder.verbs import siblings
 from viewfinder.verbs import verify as verifying
 from viewfinder.verbs.looked import Looked
-from viewfinder.verbs.probe import assembled
+from viewfinder.verbs.verification import assembled
 
 Progress = Callable[[str], None]
 LEAST, LOSS = "tensor_sqnr_least_db", "tensor_sqnr_greatest_loss_db"
@@ -118,7 +118,7 @@ def bisect(request: BisectRequest, progress: Progress | None = None) -> BisectRe
             one = parting.part(order, fewer, say)
             found.append(one)
             sections.append(_section(request, own, other, one, fewer))
-        document = assembled(request.command, pairs[0][0], sections)
+        document = assembled(request.command, sections, pairs[0][0])
         document = replace(document, golden={**document.golden, "sha256": truth.sha256})
         if request.output is not None:
             _flatten(pictures)

@@ -51,7 +51,7 @@ def verified_on_npus(request: VerifyRequest, folders: Sequence[Path], say: Progr
         BadArtifactError: an artifact was compiled for another processor.
     """
     done = sections(request, folders, lambda section: bound(section, request.all_limits()), say)
-    document = assembled(request.command, [section for section, _ in done], done[0][1], ())
+    document = assembled(request.command, [section for section, _ in done], done[0][1])
     if request.output is not None:
         with files.explained(request.output):
             request.output.mkdir(parents=True, exist_ok=True)

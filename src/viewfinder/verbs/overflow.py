@@ -18,7 +18,7 @@ from viewfinder.runtime.report.document import Section
 from viewfinder.verbs import siblings
 from viewfinder.verbs import verify as verifying
 from viewfinder.verbs.looked import Looked
-from viewfinder.verbs.probe import assembled
+from viewfinder.verbs.verification import assembled
 
 Progress = Callable[[str], None]
 METRIC = "overflow_sqnr_db"
@@ -70,7 +70,7 @@ def overflow(request: OverflowRequest, progress: Progress | None = None) -> Over
         evidence, results = _looked(request, one, own)
         found[one.folder.name] = results
         sections.append(_section(request, one, own, (evidence, results)))
-    document = assembled(request.command, chosen[0], sections)
+    document = assembled(request.command, sections, chosen[0])
     if request.output is not None:
         with files.explained(request.output):
             request.output.mkdir(parents=True, exist_ok=True)

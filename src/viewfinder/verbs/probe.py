@@ -13,7 +13,7 @@ from viewfinder.measurement import Measurement
 from viewfinder.runtime import probed, probes, verified
 from viewfinder.runtime.probed import Order, Reference, Side
 from viewfinder.runtime.report import document as documents
-from viewfinder.runtime.report.document import Document, Section
+from viewfinder.runtime.report.document import Section
 from viewfinder.task import Limit
 from viewfinder.verbs import siblings
 from viewfinder.verbs import verify as verifying
@@ -82,7 +82,7 @@ def probe(request: ProbeRequest, progress: Progress | None = None) -> ProbeResul
         pictures = Path(work) / documents.PICTURES
         order = Order(chosen_probes, pictures if request.output else None)
         sections = _sections(request, chosen, floats, order, say)
-        document = assembled(request.command, chosen[0], sections)
+        document = verifying.assembled(request.command, sections, chosen[0])
         if request.output is not None:
             pictures.mkdir(exist_ok=True)
             verifying.deliver(document, Path(work), request.output)
@@ -126,23 +126,3 @@ def _bound(section: Section, limits: Sequence[Limit]) -> Section:
             limit_reason="set on the command line",
         )
     return replace(section, report=replace(section.report, measurements=tuple(numbers.values())))
-
-
-def assembled(command: str, made: Artifact, sections: Sequence[Section]) -> Document:
-    """Put a report together that needs no golden photographs."""
-    task = verifying.task_of(made.task)
-    return Document(
-        command=command,
-        created=verified.now(),
-        model={
-            "name": made.task,
-            "title": task.title if task else "",
-            "paper": task.paper if task else "",
-            "weights": made.weights,
-            "weights_sha256": made.weights_sha256,
-        },
-        golden={"sha256": "", "operator": "", "photographs": [], "tools": {}},
-        sections=tuple(sections),
-        tools=verified.tools(),
-        host=verified.host(),
-    )

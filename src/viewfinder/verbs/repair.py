@@ -20,8 +20,8 @@ from viewfinder.runtime.report import document as documents
 from viewfinder.runtime.report.document import Document, Section
 from viewfinder.verbs import siblings
 from viewfinder.verbs import verify as verifying
-from viewfinder.verbs.probe import assembled
 from viewfinder.verbs.repairing import Bench, Materials
+from viewfinder.verbs.verification import assembled
 
 Progress = Callable[[str], None]
 RECIPE = "recipe.json"
@@ -158,7 +158,7 @@ def _report(request: RepairRequest, made: Artifact, bench: Bench, outcome: Outco
         notes={**section.report.notes, "recipe": made.recipe},
     )
     shown = replace(section, report=report, search=_search(request, bench, outcome))
-    return assembled(request.command, made, [shown])
+    return assembled(request.command, [shown], made)
 
 
 def _measurements(request: RepairRequest, made: Artifact, point: Point, section: Section) -> list[Measurement]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from viewfinder import models
+from viewfinder.artifact import Artifact
 from viewfinder.errors import Exit, UsageError
 from viewfinder.golden import Golden
 from viewfinder.measurement import Verdict
@@ -138,28 +139,30 @@ def bound(section: Section, user: tuple[Limit, ...], task: Task | None = None) -
 def assembled(
     command: str,
     sections: Sequence[Section],
-    truth: Golden,
-    drawn: Sequence[Mapping[str, Any]],
+    of: Golden | Artifact,
+    drawn: Sequence[Mapping[str, Any]] = (),
     task: Task | None = None,
 ) -> Document:
-    """Put a report together."""
-    owner = task or task_of(truth.task)
+    """Put a report together, of golden pictures or, where none were needed, of an artifact."""
+    owner = task or task_of(of.task)
     return Document(
         command=command,
         created=verified.now(),
         model={
-            "name": truth.task,
+            "name": of.task,
             "title": owner.title if owner else "",
             "paper": owner.paper if owner else "",
-            "weights": truth.weights,
-            "weights_sha256": truth.weights_sha256,
+            "weights": of.weights,
+            "weights_sha256": of.weights_sha256,
         },
         golden={
-            "sha256": truth.sha256,
-            "operator": truth.operator,
-            "photographs": [photo.name for photo in truth.photos],
-            "tools": dict(truth.tools),
-        },
+            "sha256": of.sha256,
+            "operator": of.operator,
+            "photographs": [photo.name for photo in of.photos],
+            "tools": dict(of.tools),
+        }
+        if isinstance(of, Golden)
+        else {"sha256": "", "operator": "", "photographs": [], "tools": {}},
         sections=tuple(sections),
         photographs=tuple(drawn),
         tools=verified.tools(),
