@@ -46,7 +46,8 @@ def convert(conversion: Conversion) -> dict[str, Any]:
     graph = conversion.graph
     with tempfile.TemporaryDirectory(prefix="viewfinder-ncnn-") as folder, torch.no_grad():
         work = Path(folder)
-        torch.jit.trace(graph.module, graph.examples, check_trace=False).save(str(work / "model.pt"))
+        traced: Any = torch.jit.trace(graph.module, graph.examples, check_trace=False)  # type: ignore[no-untyped-call]
+        traced.save(str(work / "model.pt"))
         shapes = ",".join(f"[{','.join(map(str, spec.shape))}]" for spec in graph.inputs)
         _run([str(pnnx), "model.pt", f"inputshape={shapes}", "fp16=0"], work)
         operators = _operators((work / "model.ncnn.param").read_text(encoding="utf-8"))
