@@ -167,7 +167,8 @@ def _bench(file: PolicyFile, found: Found, before: Baseline, missing: str) -> ch
     if found.now is None or found.made is None:
         raise UsageError(f"{found.wanted.folder} was not measured")
     entry = before.entries.get(found.now.key)
-    why = missing or f"the baseline has no {found.now.key}; write it with `viewfinder baseline accept --reason ...`"
+    accept = "`viewfinder baseline accept --reason ...`"
+    why = f"no baseline yet: {accept}" if missing else f"the baseline has no {found.now.key}; write it with {accept}"
     is_calibrated, calibration = gating.calibration_of(found.made)
     return checks.Bench(
         file=file,
