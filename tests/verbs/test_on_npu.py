@@ -26,6 +26,7 @@ from viewfinder.target import Target
 from viewfinder.task import TensorSpec
 from viewfinder.verbs import compile as compiling
 from viewfinder.verbs import on_npu
+from viewfinder.verbs.export import ExportOptions, export
 from viewfinder.verbs.verify import VerifyRequest, verify
 
 ELITE, GEN_2 = "snapdragon-8-elite", "snapdragon-8-gen-2"
@@ -256,3 +257,20 @@ def test_a_compiled_artifact_is_like_any_other(exported, qnn, tmp_path):
     np.testing.assert_allclose(runner.enhance(pixels), mine, atol=0.02)
     with pytest.raises(BadArtifactError, match=f"not for {GEN_2}"):
         verify(VerifyRequest(str(whole.folder), golden=exported / "golden.npz", npus=(GEN_2,)))
+
+
+@pytest.mark.npu
+def test_dncnn_is_whole_and_good_on_snapdragon(tmp_path, qnn):
+    """Float, computed in fp16, a tile of 64 in place of the shipped 256: one piece, nothing on the CPU, 60 dB."""
+    with Image.open(demo.photos()[0]) as photo:
+        photo.crop((400, 400, 480, 480)).save(tmp_path / "crop.png")
+    export(
+        ExportOptions(
+            "dncnn", ("onnx",), output=tmp_path / "export", strip_rows=64, width=64, photos=(tmp_path / "crop.png",)
+        )
+    )
+    (section,) = verify(VerifyRequest(str(tmp_path / "export"), npus=(ELITE,))).document.sections
+    found = {one.metric: one.value for one in section.report.measurements}
+    assert (found["npu_fallback_ops"], found["npu_partitions"]) == (0, 1)
+    assert found["psnr_vs_float_worst_db"] >= 60
+    assert section.report.notes["rows"].startswith("1 tile of 64 x 64 with its halo of each photograph")
