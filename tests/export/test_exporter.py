@@ -126,7 +126,7 @@ def test_export_survives_a_failure_with_its_words(tmp_path, writer):
 
 def test_unknown_names_are_refused_with_the_list(tmp_path):
     """Format, precision, layout and sizes that do not exist."""
-    with pytest.raises(UsageError, match="coreml, executorch, onnx, tflite"):
+    with pytest.raises(UsageError, match="coreai, coreml, executorch, ncnn, onnx, tflite, vulkan"):
         exporter.export(small_task(), ExportRequest("tensorrt"), tmp_path / "a")
     with pytest.raises(UsageError, match="float, fp16"):
         ExportRequest("onnx", "int2")
