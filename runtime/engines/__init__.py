@@ -155,11 +155,14 @@ def require(engine: Engine) -> None:
     reason = engine.probe()
     if reason is None:
         return
+    raise MissingToolError(f"the engine {engine.NAME} cannot run here: {reason}", remedy(engine))
+
+
+def remedy(engine: Engine) -> str:
+    """Return the command that installs what an engine needs."""
     if engine.TOOLCHAIN:
-        remedy = f"viewfinder doctor --install {engine.TOOLCHAIN}"
-    else:
-        remedy = f"python -m pip install {engine.PACKAGE}" if engine.PACKAGE else "viewfinder doctor"
-    raise MissingToolError(f"the engine {engine.NAME} cannot run here: {reason}", remedy)
+        return f"viewfinder doctor --install {engine.TOOLCHAIN}"
+    return f"python -m pip install {engine.PACKAGE}" if engine.PACKAGE else "viewfinder doctor"
 
 
 @dataclass(frozen=True)

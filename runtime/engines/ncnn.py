@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,14 +24,26 @@ _PARTS = ("model.param", "model.bin", "ends.json")
 
 
 def probe(python: Path | None = None) -> str | None:
-    """Return None when `python`, the toolchain's interpreter, is there."""
-    return None if python is not None and python.exists() else "its isolated environment is not installed"
+    """Return None when `python`, the toolchain's interpreter, computes one addition; asked once."""
+    if python is None or not python.exists():
+        return "its isolated environment is not installed"
+    return _tried(python)
+
+
+@functools.cache
+def _tried(python: Path) -> str | None:
+    """Compute one addition on the processor."""
+    from viewfinder.runtime.gpu import tiny
+
+    there = _on_cpu(python)
+    return tiny.tried(NAME, tiny.write_ncnn, lambda path, graph: start(there, path, graph, 1))
 
 
 def open(artifact_path: Path, graph: GraphFile, threads: int, python: Path | None = None) -> engines.Runner:  # noqa: A001 as the standard library's modules do
     """Load an ``.ncnn`` folder; see `viewfinder.runtime.engines.Engine.open`."""
+    _require_parts(artifact_path)
     engines.require(engines.load(NAME, python))
-    return start(_process.Interpreter((str(python), "-I"), None, "", TIMEOUT_S), artifact_path, graph, threads)
+    return start(_on_cpu(python), artifact_path, graph, threads)
 
 
 def start(interpreter: _process.Interpreter, path: Path, graph: GraphFile, threads: int) -> engines.Runner:
@@ -39,10 +52,20 @@ def start(interpreter: _process.Interpreter, path: Path, graph: GraphFile, threa
     Raises:
         BadArtifactError: it is not such a folder.
     """
+    _require_parts(path)
+    return _process.open_in(interpreter, NAME, path, graph, threads)
+
+
+def _require_parts(path: Path) -> None:
+    """Refuse folders that are no model."""
     for part in _PARTS:
         if not (path / part).is_file():
             raise damaged(path, f"it has no {part}")
-    return _process.open_in(interpreter, NAME, path, graph, threads)
+
+
+def _on_cpu(python: Path | None) -> _process.Interpreter:
+    """Describe a Python whose ncnn computes on the processor."""
+    return _process.Interpreter((str(python), "-I"), None, "", TIMEOUT_S)
 
 
 def on_gpu(python: Path, driver: Mapping[str, str], precision: str, placed: Path) -> _process.Interpreter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,13 +27,25 @@ def _interpreter(python: Path | None) -> Path | None:
 
 
 def probe(python: Path | None = None) -> str | None:
-    """Return None when the toolchain is there, or TensorFlow is installed here."""
-    return None if _interpreter(python) else "neither TensorFlow nor its isolated environment is installed"
+    """Return None when the toolchain, or TensorFlow where it is installed here, computes one addition; asked once."""
+    chosen = _interpreter(python)
+    return _tried(chosen) if chosen else "neither TensorFlow nor its isolated environment is installed"
+
+
+@functools.cache
+def _tried(python: Path) -> str | None:
+    """Compute one addition."""
+    from viewfinder.runtime.gpu import tiny
+
+    return tiny.tried(NAME, tiny.write, lambda path, graph: _opened(path, graph, 1, python))
 
 
 def open(artifact_path: Path, graph: GraphFile, threads: int, python: Path | None = None) -> engines.Runner:  # noqa: A001 as the standard library's modules do
     """Load a ``.tflite`` file with ``tf.lite.Interpreter``; see `viewfinder.runtime.engines.Engine.open`."""
     engines.require(engines.load(NAME, python))
-    return _process.open_tflite(
-        _interpreter(python), "tensorflow.lite.python.interpreter", artifact_path, graph, threads
-    )
+    return _opened(artifact_path, graph, threads, _interpreter(python))
+
+
+def _opened(artifact_path: Path, graph: GraphFile, threads: int, python: Path | None) -> engines.Runner:
+    """Load a file."""
+    return _process.open_tflite(python, "tensorflow.lite.python.interpreter", artifact_path, graph, threads)

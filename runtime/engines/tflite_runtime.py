@@ -6,6 +6,7 @@ what an old app would say.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from viewfinder.artifact import GraphFile
@@ -21,11 +22,26 @@ TOOLCHAIN = "tflite-runtime"
 
 
 def probe(python: Path | None = None) -> str | None:
-    """Return None when `python`, the toolchain's interpreter, is there."""
-    return None if python is not None and python.exists() else "its isolated environment is not installed"
+    """Return None when `python`, the toolchain's interpreter, computes one addition; asked once."""
+    if python is None or not python.exists():
+        return "its isolated environment is not installed"
+    return _tried(python)
+
+
+@functools.cache
+def _tried(python: Path) -> str | None:
+    """Compute one addition."""
+    from viewfinder.runtime.gpu import tiny
+
+    return tiny.tried(NAME, tiny.write, lambda path, graph: _opened(path, graph, 1, python))
 
 
 def open(artifact_path: Path, graph: GraphFile, threads: int, python: Path | None = None) -> engines.Runner:  # noqa: A001 as the standard library's modules do
     """Load a ``.tflite`` file in the toolchain's interpreter; see `viewfinder.runtime.engines.Engine.open`."""
     engines.require(engines.load(NAME, python))
+    return _opened(artifact_path, graph, threads, python)
+
+
+def _opened(artifact_path: Path, graph: GraphFile, threads: int, python: Path | None) -> engines.Runner:
+    """Load a file."""
     return _process.open_tflite(python, "tflite_runtime.interpreter", artifact_path, graph, threads)

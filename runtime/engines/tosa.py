@@ -42,8 +42,9 @@ def probe(python: Path | None = None) -> str | None:
 def _tried(python: Path) -> str | None:
     """Convert and compute one addition."""
     from viewfinder.runtime.ethos import trying
+    from viewfinder.runtime.gpu import tiny
 
-    return trying.reference(lambda path, graph: _opened(path, graph, 1, python))
+    return tiny.tried("Arm's reference model", trying.write, lambda path, graph: _opened(path, graph, 1, python))
 
 
 def open(artifact_path: Path, graph: GraphFile, threads: int, python: Path | None = None) -> engines.Runner:  # noqa: A001 as the standard library's modules do

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from viewfinder.artifact import GraphFile
 from viewfinder.errors import ViewfinderError
-from viewfinder.runtime import engines
 from viewfinder.runtime.ethos import compiler
 from viewfinder.runtime.gpu import tiny
 
@@ -30,16 +25,6 @@ def vela(python: Path) -> str | None:
         except ViewfinderError as error:
             return f"Vela does not compile one addition here: {error.message}"
     return None if made.partitions == 1 else f"Vela puts one addition into {made.partitions} pieces"
-
-
-def reference(opened: Callable[[Path, GraphFile], engines.Runner]) -> str | None:
-    """Return None when the reference model's sum is right, else the reason."""
-    with tempfile.TemporaryDirectory(prefix="viewfinder-tosa-") as work:
-        try:
-            found = opened(write(Path(work)), tiny.GRAPH)(tiny.FEEDS)["sum"]
-        except ViewfinderError as error:
-            return f"it does not compute one addition here: {error.message}"
-    return None if np.array_equal(found, tiny.EXPECTED) else f"it adds {tiny.EXPECTED.tolist()} as {found.tolist()}"
 
 
 def write(folder: Path) -> Path:

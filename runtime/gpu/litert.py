@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from viewfinder.artifact import Artifact, GraphFile
-from viewfinder.errors import NotVerifiedError, ViewfinderError
+from viewfinder.errors import NotVerifiedError
 from viewfinder.measurement import Evidence
 from viewfinder.runtime import engines, graphs
 from viewfinder.runtime.engines import _process
@@ -60,13 +57,9 @@ class LitertGpu:
         reason = engines.load("litert").probe()
         if reason is not None:
             return reason
-        with tempfile.TemporaryDirectory(prefix="viewfinder-gpu-") as work:
-            try:
-                found = self._opened(tiny.write(Path(work)), tiny.GRAPH, Path(work) / "log")(tiny.FEEDS)
-            except ViewfinderError as error:
-                return f"the GPU accelerator does not run one addition here: {error.message}"
-        right = np.array_equal(found["sum"], tiny.EXPECTED)
-        return None if right else f"the GPU accelerator adds {tiny.EXPECTED.tolist()} as {found['sum'].tolist()}"
+        return tiny.tried(
+            "the GPU accelerator", tiny.write, lambda path, graph: self._opened(path, graph, path.with_suffix(".log"))
+        )
 
     def open(self, artifact_path: Path, graph: GraphFile, threads: int) -> engines.Runner:  # noqa: ARG002 the driver's
         """Compile a file for the GPU; see `viewfinder.runtime.engines.Engine.open`.

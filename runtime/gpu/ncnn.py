@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from viewfinder.artifact import Artifact, GraphFile
-from viewfinder.errors import ViewfinderError
 from viewfinder.measurement import Evidence
 from viewfinder.runtime import engines
 from viewfinder.runtime.engines import ncnn
@@ -55,17 +51,15 @@ class NcnnGpu:
 
     def probe(self) -> str | None:
         """Run one operator on the driver; return why that does not work, or None."""
-        if ncnn.probe(self.python) is not None:
+        if self.python is None:
             return MISSING
         if self.environment is None:
             return NO_DRIVER
-        with tempfile.TemporaryDirectory(prefix="viewfinder-ncnn-") as work:
-            try:
-                found = self._opened(tiny.write_ncnn(Path(work)), tiny.GRAPH, Path(work) / "placed.json", 1)(tiny.FEEDS)
-            except ViewfinderError as error:
-                return f"ncnn does not run one addition on the GPU here: {error.message}"
-        right = np.array_equal(found["sum"], tiny.EXPECTED)
-        return None if right else f"ncnn adds {tiny.EXPECTED.tolist()} as {found['sum'].tolist()} on the GPU"
+        return tiny.tried(
+            "ncnn on the GPU",
+            tiny.write_ncnn,
+            lambda path, graph: self._opened(path, graph, path.with_suffix(".json"), 1),
+        )
 
     def open(self, artifact_path: Path, graph: GraphFile, threads: int) -> engines.Runner:
         """Load a folder and compile its shaders; see `viewfinder.runtime.engines.Engine.open`.

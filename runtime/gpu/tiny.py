@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from viewfinder.artifact import GraphFile
+from viewfinder.errors import ViewfinderError
+from viewfinder.runtime import engines
 from viewfinder.task import TensorSpec
 
 SHAPE = (1, 2, 2, 4)
@@ -19,6 +23,25 @@ _LEFT = np.arange(16, dtype=np.float32).reshape(SHAPE)
 FEEDS = {"left": _LEFT, "right": np.full(SHAPE, 0.5, np.float32)}
 EXPECTED = _LEFT + np.float32(0.5)
 """Exact in fp16 too."""
+Opened = Callable[[Path, GraphFile], engines.Runner]
+
+
+def tried(who: str, write: Callable[[Path], Path], opened: Opened, tolerance: float = 0.0) -> str | None:
+    """Return None when the sum is right, else the reason.
+
+    Args:
+        who: computes, for the reason.
+        write: writes the addition into an empty folder and returns its path.
+        opened: loads it.
+        tolerance: the largest difference that is right.
+    """
+    with tempfile.TemporaryDirectory(prefix="viewfinder-tiny-") as work:
+        try:
+            found = opened(write(Path(work)), GRAPH)(FEEDS)["sum"]
+        except ViewfinderError as error:
+            return f"{who} does not compute one addition here: {error.message}"
+    right = np.allclose(found, EXPECTED, rtol=0, atol=tolerance)
+    return None if right else f"{who} adds {EXPECTED.tolist()} as {found.tolist()}"
 
 
 _NCNN = """7767517
@@ -65,6 +88,10 @@ def write(folder: Path) -> Path:
     path = folder / "tiny.tflite"
     path.write_bytes(bytes(builder.Output()))
     return path
+
+
+WRITERS = {"tflite": write, "onnx": write_onnx, "ncnn": write_ncnn}
+"""By format of artifacts."""
 
 
 def _model(schema: Any) -> Any:

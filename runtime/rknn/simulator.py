@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-
 from viewfinder.artifact import GraphFile
-from viewfinder.errors import ViewfinderError
 from viewfinder.measurement import Evidence
 from viewfinder.runtime import engines
 from viewfinder.runtime.engines import _process
@@ -50,14 +46,11 @@ class Simulator:
             return MISSING
         if find_spec("torch") is None:
             return "rknn-toolkit2 imports PyTorch; python -m pip install 'viewfinder[export]'"
-        with tempfile.TemporaryDirectory(prefix="viewfinder-rknn-") as work:
-            one = Simulator(self.python, self.platform, Path(work))
-            try:
-                found = one.open(tiny.write_onnx(Path(work)), tiny.GRAPH, 1)(tiny.FEEDS)
-            except ViewfinderError as error:
-                return f"rknn-toolkit2 does not build and compute one addition here: {error.message}"
-        right = np.array_equal(found["sum"], tiny.EXPECTED)
-        return None if right else f"the simulator adds {tiny.EXPECTED.tolist()} as {found['sum'].tolist()}"
+        return tiny.tried(
+            "rknn-toolkit2",
+            tiny.write_onnx,
+            lambda path, graph: Simulator(self.python, self.platform, path.parent).open(path, graph, 1),
+        )
 
     def open(self, artifact_path: Path, graph: GraphFile, threads: int) -> engines.Runner:
         """Build a file; see `viewfinder.runtime.engines.Engine.open`."""

@@ -83,7 +83,14 @@ def test_qualcomms_licence_is_named():
     said = toolchains.about("qnn")
     assert "Qualcomm AI Stack License (proprietary" in said["licence"]
     assert "410 MB on disk" in said["size"]
-    assert toolchains.about("tensorflow") == {}
+
+
+@pytest.mark.parametrize("name", toolchains.names())
+def test_every_toolchain_says_its_size_and_its_licence(name):
+    """Before it is asked for; `doctor` has columns of them."""
+    said = toolchains.about(name)
+    assert re.fullmatch(r"\d+ MB to download, \d+ MB on disk", said["size"])
+    assert said["licence"]
 
 
 def test_names_are_the_lock_files():

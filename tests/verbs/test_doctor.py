@@ -8,13 +8,25 @@ from types import SimpleNamespace
 
 import pytest
 
+from viewfinder import accelerators
 from viewfinder.cli import main
 from viewfinder.devices import toolchains
 from viewfinder.errors import UsageError
-from viewfinder.verbs import doctor
+from viewfinder.measurement import Evidence
+from viewfinder.runtime import engines
+from viewfinder.runtime.gpu import tiny
+from viewfinder.verbs import backends, doctor
+from viewfinder.verbs.backends import Backend
 from viewfinder.verbs.doctor import State
 
+ALL = backends.ALL
 STATED = ["numpy>=2.0,<2.4", "onnx>=1.18", 'torch<2.14,>=2.13; extra == "export"', 'tensorboard>=2; extra == "train"']
+
+
+@pytest.fixture(autouse=True)
+def no_backends(monkeypatch):
+    """Compilers of vendors take seconds to say that they are not there."""
+    monkeypatch.setattr(backends, "ALL", ())
 
 
 def diagnose(monkeypatch, installed):
@@ -90,8 +102,63 @@ def test_an_engine_that_cannot_run_says_why(monkeypatch):
 
     monkeypatch.setattr(onnxruntime, "probe", lambda: "onnxruntime is not installed")
     check = next(check for check in doctor.doctor().checks if check.name == "onnxruntime" and check.group == "engine")
-    assert check.state is State.NOT_HERE
+    assert check.state is State.MISSING
     assert check.found == "onnxruntime is not installed"
+
+
+def test_an_engine_without_its_toolchain_says_how_to_get_it():
+    """Missing, not broken; nothing is fetched for it."""
+    found = {check.name: check for check in doctor.doctor().checks if check.group == "engine"}
+    for name in ("coreai", "tensorflow", "tflite-runtime"):
+        assert (found[name].state, found[name].remedy) == (State.MISSING, f"viewfinder doctor --install {name}")
+
+
+@pytest.mark.parametrize("name", ["litert", "onnxruntime"])
+def test_an_engine_that_adds_wrongly_is_not_believed(monkeypatch, name):
+    """That its package is there says little: it is given one addition."""
+    engine = engines.load(name)
+    wrong = {"sum": tiny.EXPECTED + 1}
+    monkeypatch.setattr(engine, "open", lambda *_, **__: lambda _feeds: wrong)
+    check = next(check for check in doctor.doctor().checks if (check.group, check.name) == ("engine", name))
+    assert check.state is State.NOT_HERE
+    assert check.found.startswith(f"{name} adds [[[[")
+
+
+def test_a_backend_is_tried_where_its_toolchain_is(monkeypatch):
+    """Without it nothing is started; with it, what one addition gave is the answer."""
+    tried = []
+
+    def refuses(work):
+        tried.append(list(work.iterdir()))
+        return "it adds 1 and 1 as 3"
+
+    lacking = Backend("ethos-u85", "vela", Evidence.COMPILER_ESTIMATE, refuses)
+    wrong = Backend("samsung", "", Evidence.NOT_RUN, refuses)
+    right = Backend("android-gpu", "", Evidence.EMULATED, lambda _work: None)
+    monkeypatch.setattr(backends, "ALL", (lacking, wrong, right))
+    found = [check for check in doctor.doctor().checks if check.group == "target"]
+    assert [(check.state, check.found) for check in found] == [
+        (State.MISSING, "the toolchain vela is not installed"),
+        (State.NOT_HERE, "it adds 1 and 1 as 3"),
+        (State.OK, "emulated"),
+    ]
+    assert found[0].remedy == "viewfinder doctor --install vela"
+    assert tried == [[]]
+
+
+def test_every_adapter_is_tried_by_the_doctor():
+    """But what is an engine, what is compiled at export, and what nobody can have."""
+    known = {accelerators.ACCELERATORS[one.target].adapter for one in ALL}
+    elsewhere = {accelerators.COREML, "coreai", "vulkan", accelerators.ABSENT}
+    assert known | elsewhere == {one.adapter for one in accelerators.ACCELERATORS.values()}
+
+
+def test_a_toolchain_is_listed_with_size_and_licence(capfd):
+    """Before anything is downloaded; the table has them in columns of their own."""
+    assert main(["doctor"]) in {0, 2}
+    row = next(line for line in capfd.readouterr().out.splitlines() if line.startswith("tensorflow "))
+    assert row.split("  ")[-1].strip() == "viewfinder doctor --install tensorflow"
+    assert "335 MB to download, 1540 MB on disk  Apache-2.0" in row
 
 
 def test_toolchains_are_installed_and_removed_by_name(monkeypatch, capfd):

@@ -78,6 +78,6 @@ def doctor(
     if remove:
         looking.remove(remove)
         return Outcome({"removed": remove}, f"{remove} is removed")
-    diagnosis = looking.doctor()
+    diagnosis = looking.doctor(progress)
     code = Exit.PASS if diagnosis.usable else Exit.USAGE
     return Outcome(diagnosis.to_dict(), showing.diagnosis(diagnosis), code)

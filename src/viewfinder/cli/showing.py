@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from viewfinder.cli.table import count, size, table
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from viewfinder.verbs.doctor import Diagnosis
     from viewfinder.verbs.inspect import GraphFacts, Inspection
     from viewfinder.verbs.models import Model
+
+_REASON = 120
+"""Characters of a reason in a table; the JSON has all of them."""
 
 
 def models(found: Sequence[Model]) -> str:
@@ -36,14 +40,20 @@ def _psnr(figures: object) -> str:
 
 
 def diagnosis(found: Diagnosis) -> str:
-    """One line per tool, then what the state of the base means."""
-    rows = [(check.group, check.name, str(check.state), check.found, check.remedy) for check in found.checks]
+    """One line per tool, one per toolchain with its size and licence, then what the state of the base means."""
+    tools = [one for one in found.checks if not one.licence]
+    rows = [
+        (one.group, one.name, str(one.state), shorten(one.found, _REASON, placeholder=" ..."), one.remedy)
+        for one in tools
+    ]
+    apart = [(one.name, str(one.state), one.size, one.licence, one.remedy) for one in found.checks if one.licence]
     verdict = (
         "The base is complete: artifacts can be verified and run."
         if found.usable
         else "The base is not complete: run the commands above."
     )
-    return f"{table(('for', 'tool', 'state', 'found', 'to mend it'), rows)}\n\n{verdict}"
+    toolchains = table(("toolchain", "state", "size", "licence", "to mend it"), apart)
+    return f"{table(('for', 'tool', 'state', 'found', 'to mend it'), rows)}\n\n{toolchains}\n\n{verdict}"
 
 
 def inspection(found: Inspection) -> str:

@@ -18,6 +18,8 @@ from viewfinder.errors import UsageError
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
+    from viewfinder.runtime.engines import Engine
+
 BASE = "base"
 NEEDED_BYTES = 4_000_000_000
 """Free space for the whole environment (2.6 GB, stack.md section 1) and a build."""
@@ -38,10 +40,11 @@ class Check:
     """One tool.
 
     Attributes:
-        group: ``base``, an extra of the package, ``engine``, ``toolchain`` or ``system``.
+        group: ``base``, an extra of the package, ``engine``, ``target``, ``toolchain`` or ``system``.
         found: its version, or the reason why it does not run.
         wanted: the versions that work.
         remedy: the command that mends it; "" when nothing is to be done.
+        size, licence: of a toolchain, known before it is asked for.
     """
 
     group: str
@@ -50,6 +53,8 @@ class Check:
     found: str = ""
     wanted: str = ""
     remedy: str = ""
+    size: str = ""
+    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,9 +73,14 @@ class Diagnosis:
         return {"usable": self.usable, "checks": [asdict(check) for check in self.checks]}
 
 
-def doctor() -> Diagnosis:
-    """Look at the system, at every package the product can use, at the engines and at the toolchains."""
-    return Diagnosis((*_system(), *_packages(), *_engines(), *_toolchains()))
+def doctor(progress: Callable[[str], None] | None = None) -> Diagnosis:
+    """Look at the system and at every package and toolchain; have every engine and backend do one addition.
+
+    Args:
+        progress: is told what is tried, a line at a time.
+    """
+    say = progress or (lambda _line: None)
+    return Diagnosis((*_system(), *_packages(), *_engines(say), *_targets(say), *_toolchains()))
 
 
 def install(name: str, progress: Callable[[str], None]) -> None:
@@ -174,25 +184,57 @@ def _misfit(requirement: Requirement, found: str) -> State:
     return State.TOO_OLD if Version(found) < min(bounds) else State.TOO_NEW
 
 
-def _engines() -> Iterator[Check]:
+def _engines(say: Callable[[str], None]) -> Iterator[Check]:
     """Ask every engine whether it runs here."""
     from viewfinder.devices import toolchains
     from viewfinder.runtime import engines
+    from viewfinder.runtime.gpu import tiny
 
     for name in engines.names():
+        say(f"trying the engine {name}")
         toolchain = engines.toolchain_of(name)
-        engine = engines.load(name, toolchains.python(toolchain) if toolchain else None)
-        reason = engine.probe()
-        state, found = (State.NOT_HERE, reason) if reason else (State.OK, str(engine.EVIDENCE))
-        yield Check("engine", name, state, found)
+        python = toolchains.python(toolchain) if toolchain else None
+        engine = engines.load(name, python)
+        reason, state = engine.probe(), State.NOT_HERE if python else State.MISSING
+        if reason is None and python is None and engine.FORMAT in tiny.WRITERS:
+            reason, state = _added(engine), State.NOT_HERE
+        if reason is None:
+            yield Check("engine", name, State.OK, str(engine.EVIDENCE))
+        else:
+            yield Check("engine", name, state, reason, remedy=engines.remedy(engine))
+
+
+def _added(engine: Engine) -> str | None:
+    """Have an engine of this environment do one addition; return the reason where it is not right."""
+    from viewfinder.runtime.gpu import tiny
+
+    return tiny.tried(engine.NAME, tiny.WRITERS[engine.FORMAT], lambda path, graph: engine.open(path, graph, 1))
+
+
+def _targets(say: Callable[[str], None]) -> Iterator[Check]:
+    """Ask what verifies for accelerators and is no engine."""
+    from viewfinder.devices import toolchains
+    from viewfinder.verbs import backends
+
+    for one in backends.ALL:
+        say(f"trying the target {one.target}")
+        reason = one.problem()
+        if reason is None:
+            yield Check("target", one.target, State.OK, str(one.evidence))
+        elif one.toolchain and not toolchains.installed(one.toolchain):
+            yield Check("target", one.target, State.MISSING, reason, remedy=toolchains.remedy(one.toolchain))
+        else:
+            yield Check("target", one.target, State.NOT_HERE, reason)
 
 
 def _toolchains() -> Iterator[Check]:
-    """List the isolated environments."""
+    """List the isolated environments; what no engine and no target tries is only imported."""
     from viewfinder.devices import toolchains
+    from viewfinder.runtime import engines
+    from viewfinder.verbs import backends
 
+    tried = {one.toolchain for one in backends.ALL} | {engines.toolchain_of(name) for name in engines.names()}
     for name in toolchains.names():
-        there = toolchains.installed(name)
-        known = "; ".join(toolchains.about(name).values())
+        there = toolchains.installed(name) and (name in tried or toolchains.probe(name) is None)
         state, remedy = (State.OK, "") if there else (State.MISSING, toolchains.remedy(name))
-        yield Check("toolchain", name, state, found=known, remedy=remedy)
+        yield Check("toolchain", name, state, remedy=remedy, **toolchains.about(name))

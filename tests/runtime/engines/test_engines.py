@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import npu
 from tests.runtime.engines import blend
 
 from viewfinder.errors import BadArtifactError, MissingToolError, NotVerifiedError, UsageError
@@ -71,19 +72,34 @@ def test_a_missing_toolchain_is_explained(name, monkeypatch, tmp_path):
 
 
 def test_a_toolchains_engine_takes_an_interpreter():
-    """With an interpreter the engine is usable, and keeps its facts."""
+    """It keeps its facts; an interpreter that is not there, or computes nothing, is no engine."""
     engine = engines.load("tflite-runtime", Path(sys.executable))
-    assert engine.probe() is None
     assert (engine.NAME, engine.FORMAT, engine.EVIDENCE) == ("tflite-runtime", "tflite", Evidence.MEASURED)
-    assert engines.load("tflite-runtime", Path("/nowhere/python")).probe() is not None
+    assert "is not installed" in engines.load("tflite-runtime", Path("/nowhere/python")).probe()
+
+
+@pytest.mark.parametrize("name", ["coreai", "ncnn", "tensorflow", "tflite-runtime"])
+def test_an_interpreter_without_the_runtime_is_not_believed(name):
+    """It is there, and does not do one addition; the reason is its own last words."""
+    reason = engines.load(name, Path(sys.executable)).probe()
+    assert "does not compute one addition here" in reason
+    assert f"No module named '{name.replace('-', '_')}" in reason
 
 
 def test_tensorflow_here_needs_no_environment(monkeypatch):
     """TensorFlow in this environment is used as it is, in its own process."""
     engine = engines.load("tensorflow")
     monkeypatch.setattr(engine, "find_spec", lambda _: object())
-    assert engine.probe() is None
-    assert engine._interpreter(None) == Path(sys.executable)
+    monkeypatch.setattr(engine, "_tried", lambda python: f"tried {python}")
+    assert engine.probe() == f"tried {sys.executable}"
+
+
+@pytest.mark.npu
+@pytest.mark.parametrize("name", ["coreai", "ncnn", "tosa"])
+def test_a_toolchains_engine_adds(name, own_cache):
+    """Core AI's model is authored by the toolchain itself."""
+    npu.lend(own_cache, name)
+    assert engines.load(name, own_cache / "toolchains" / name / "bin" / "python").probe() is None
 
 
 def test_a_runtime_that_refuses_a_file_is_quoted(tmp_path):

@@ -28,7 +28,7 @@ def test_a_driver_that_is_none_is_noticed_by_the_probe(tmp_path):
     """An environment without any driver: the reason is in words, and opening a graph gives no numbers either."""
     nowhere = {"VK_DRIVER_FILES": str(tmp_path / "none.json"), "VK_ICD_FILENAMES": str(tmp_path / "none.json")}
     engine = litert.LitertGpu(nowhere, litert.FP32, tmp_path)
-    assert "does not run one addition here" in engine.probe()
+    assert "does not compute one addition here" in engine.probe()
     with pytest.raises(NotVerifiedError):
         engine.open(tiny.write(tmp_path), tiny.GRAPH, 1)
 

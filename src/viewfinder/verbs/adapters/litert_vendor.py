@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from viewfinder.accelerators import Accelerator
 from viewfinder.artifact import Artifact
 from viewfinder.errors import ViewfinderError
 from viewfinder.measurement import Evidence
@@ -29,17 +30,29 @@ def takes(made: Artifact) -> bool:
     return (made.format, made.precision) == ("tflite", "w8a8")
 
 
+def problem(target: Accelerator, work: Path) -> str | None:
+    """Return None when the vendor's plug-in compiles one addition, else what is lacking; `work` is an empty folder."""
+    try:
+        compiler.compile_graph(tiny.write(work), work / "npu.tflite", _plugin(target), sdk.libraries(target.module))
+    except ViewfinderError as error:
+        return f"{target.needs}: {error.message}"
+    return None
+
+
+def _plugin(target: Accelerator) -> Plugin:
+    """Name the chip as LiteRT does."""
+    return Plugin(_MAKERS[target.name], target.name.replace("-", "_"), target.config)
+
+
 def sections(case: Case, bind: Bind) -> list[Section]:
     """Say what is lacking, or what the compiler took."""
     target = case.target
-    plugin = Plugin(_MAKERS[target.name], target.name.replace("-", "_"), target.config)
-    libraries = sdk.libraries(target.module)
+    plugin, libraries = _plugin(target), sdk.libraries(target.module)
     with tempfile.TemporaryDirectory(prefix="viewfinder-vendor-") as work:
-        try:
-            compiler.compile_graph(tiny.write(Path(work)), Path(work) / "npu.tflite", plugin, libraries)
-        except ViewfinderError as error:
+        reason = problem(target, Path(work))
+        if reason is not None:
             ready = f"it would take {target.takes} (ready: {case.made.folder.name})"
-            return [not_run(case, target.name, f"not-run: {target.needs}: {error.message}; {ready}")]
+            return [not_run(case, target.name, f"not-run: {reason}; {ready}")]
         taken, size = dict[str, _placed.Taken](), 0
         for graph in case.made.graphs:
             compiled = Path(work) / graph.file
