@@ -12,6 +12,7 @@ from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.cli import main
 from viewfinder.errors import BadArtifactError, UsageError
 from viewfinder.runtime import graphs
+from viewfinder.runtime.gpu import tiny
 from viewfinder.task import TensorSpec
 from viewfinder.verbs.inspect import inspect
 
@@ -99,6 +100,37 @@ def test_formats_agree_on_what_a_network_computes(exports_kept, tmp_path, file_f
         assert (found.contents.macs is None) == (file_format == "executorch")
     assert other.graphs[0].contents.macs in {plain.graphs[0].contents.macs, None}
     assert plain.graphs[0].contents.macs > 40e6
+
+
+def test_ncnn_is_counted(tmp_path):
+    """Layers that only name something are no operators; a folder that is none is refused by name."""
+    path = tiny.write_ncnn(tmp_path)
+    (found,) = inspect(str(path))
+    contents = found.graphs[0].contents
+    assert [(one.name, one.shape) for one in (*contents.inputs, *contents.outputs)] == [
+        (name, tiny.SHAPE) for name in ("left", "right", "sum")
+    ]
+    assert (contents.operators, contents.transposes, contents.weights_bytes) == ({"BinaryOp": 1}, 0, 0)
+    assert found.graphs[0].format == "ncnn"
+    (path / "model.param").write_text("graph tiny\n", encoding="utf-8")
+    with pytest.raises(BadArtifactError, match=r"model\.param does not begin like ncnn's layers"):
+        inspect(str(path))
+    (path / "model.param").unlink()
+    with pytest.raises(BadArtifactError, match=r"tiny\.ncnn cannot be read"):
+        inspect(str(path))
+
+
+def test_of_a_format_without_a_reader_the_manifest_tells(tmp_path):
+    """Core AI's models are read by Apple's tools only; ends and operators were written down at export."""
+    spec, notes = TensorSpec("image", (1, 3, 8, 8)), {"operators": {"aten.add": 2}}
+    graph = GraphFile("model", "model.aimodel", (spec,), (spec,), notes=notes)
+    made = Artifact(tmp_path / "a", "small", "coreai", "fp16", "tiles", {}, (graph,))
+    with artifact.writing(made) as partial:
+        (partial / "model.aimodel").write_bytes(b"of Apple's")
+    (found,) = inspect(str(tmp_path / "a"))
+    contents = found.graphs[0].contents
+    assert ([one.shape for one in contents.inputs], contents.operators) == ([(1, 3, 8, 8)], {"aten.add": 2})
+    assert contents.macs is None
 
 
 def make_artifact(folder, onnx_file):

@@ -11,7 +11,7 @@ from viewfinder import artifact, files, models
 from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.errors import UsageError
 from viewfinder.runtime import graphs
-from viewfinder.runtime.graphs import Contents
+from viewfinder.runtime.graphs import Contents, Tensor
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,17 @@ def _artifact(found: Artifact) -> Inspection:
 
 def _graph(found: Artifact, graph: GraphFile) -> GraphFacts:
     """Look into one graph; its hash is the manifest's, which has just been checked."""
-    contents = graphs.read(found.path(graph))
+    path = found.path(graph)
+    contents = graphs.read(path) if path.suffix in graphs.formats() else _noted(graph)
     return GraphFacts(graph.name, found.format, graph.size_bytes, graph.sha256, contents, graph.notes)
+
+
+def _noted(graph: GraphFile) -> Contents:
+    """Say what the exporter wrote down of a file whose format only its vendor's tools read, as Core AI's."""
+    ends = [
+        tuple(Tensor(spec.name, spec.shape, spec.dtype) for spec in specs) for specs in (graph.inputs, graph.outputs)
+    ]
+    return Contents(*ends, graph.notes.get("operators", {}), macs=None, transposes=None, weights_bytes=None)
 
 
 def _model(name: str) -> Inspection:
