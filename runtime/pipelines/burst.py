@@ -37,8 +37,8 @@ REPEATED = ("model", "kernels", "application")
 """Graphs that run many times for one picture: with several threads, each thread gets one of its own."""
 KNOWN = ("frames", "merged", "noise", "deviation")
 """Inputs that this pipeline can fill."""
-_BEFORE_TILES = 0.1
-"""Share of a plane's progress at which its tiles begin: alignment and merge are native and quick."""
+_ALIGNED, _BEFORE_TILES = 0.1, 0.1
+"""Shares of the progress at which the planes begin, and of a plane's at which its tiles begin."""
 
 Array = NDArray[np.float32]
 OnProgress = Callable[[float], None]
@@ -98,10 +98,11 @@ class BurstRunner:
         """
         noise = self.contract.check(frames)
         tell = on_progress or (lambda _share: None)
-        moved = preparation.motions(frames, noise) if self.contract.aligned else None
+        begin = _ALIGNED if self.contract.aligned else 0.0
+        moved = preparation.motions(frames, noise, lambda share: tell(begin * share)) if begin else None
         result: Array = np.empty((*frames.size, frames.planes), np.float32)
         for number in range(frames.planes):
-            self._merge_plane(frames, number, (noise, moved), result, tell)
+            self._merge_plane(frames, number, (noise, moved), result, lambda share: tell(begin + (1 - begin) * share))
         return result
 
     def _merge_plane(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,39 @@ def test_light_may_have_levels_of_its_own(tmp_path):
     values = np.linspace(0, 0.8, 3 * 32 * 32, dtype=np.float32).reshape(3, 32, 32)
     np.savez(tmp_path / "scaled.npz", frames=values * 900 + 64, black=64, white=964)
     assert np.abs(reading.read(tmp_path / "scaled.npz").plane(0) - values).max() < 1e-6
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_light_is_read_one_frame_at_a_time(tmp_path, save):
+    """Of 8 frames of 12 megapixels in RGB, 1.2 GB would be in memory; a plane is a third of that."""
+    values = np.random.default_rng(0).random((8, 160, 200, 3), dtype=np.float32)
+    save(tmp_path / "light.npz", frames=values)
+    tracemalloc.start()
+    plane = reading.read(tmp_path / "light.npz").plane(0)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(plane, values[..., 0])
+    assert most < 0.9 * values.nbytes
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_light_of_every_kind_is_light(tmp_path, kind, order):
+    """Half, single and double precision, by rows or by columns, give the same planes as float32."""
+    values = np.random.default_rng(0).random((3, 20, 24, 3)).astype(kind, order)
+    np.savez(tmp_path / "light.npz", frames=values)
+    frames = reading.read(tmp_path / "light.npz")
+    assert (frames.count, frames.size, frames.planes) == (3, (20, 24), 3)
+    assert np.array_equal(frames.plane(2), values[..., 2].astype(np.float32))
+
+
+def test_an_archive_that_changes_while_it_is_used_is_told(tmp_path):
+    """Its frames are read again for each plane: what is no archive any more ends in words."""
+    np.savez(tmp_path / "light.npz", frames=np.zeros((3, 20, 24, 3), np.float32))
+    frames = reading.read(tmp_path / "light.npz")
+    (tmp_path / "light.npz").write_bytes(b"PK")
+    with pytest.raises(BadBurstError, match="cannot be read"):
+        frames.plane(0)
 
 
 def test_the_archives_keys_are_documented():

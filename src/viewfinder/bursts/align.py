@@ -7,6 +7,7 @@ parabola. What tiles say is believed only where noise cannot have said it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -48,12 +49,13 @@ BAND = 256
 """Rows that a deforming warp does at a time."""
 
 
-def shifts(frames: Array, noise: NoiseLevel) -> list[Motion]:
+def shifts(frames: Array, noise: NoiseLevel, tell: Callable[[float], None] | None = None) -> list[Motion]:
     """Estimate the motion of every frame against the first.
 
     Args:
         frames: ``[N, H, W]``, one plane in linear light (of colours, their mean or the green one).
         noise: of one frame.
+        tell: is told the share of the frames that is done, 0..1.
 
     Returns:
         One motion per frame; the first one's is none.
@@ -61,7 +63,12 @@ def shifts(frames: Array, noise: NoiseLevel) -> list[Motion]:
     reference = _levels(frames[0])
     floor = _noise_floor(frames[0], noise)
     centre = ((frames.shape[1] - 1) / 2, (frames.shape[2] - 1) / 2)
-    return [Motion(centre), *(_estimate(reference, _levels(frame), floor) for frame in frames[1:])]
+    found = [Motion(centre)]
+    for frame in frames[1:]:
+        found.append(_estimate(reference, _levels(frame), floor))
+        if tell is not None:
+            tell(len(found) / len(frames))
+    return found
 
 
 def warp(frame: Array, motion: Motion, reference: Array, corner: tuple[int, int] = (0, 0)) -> Array:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from viewfinder.bursts.burst import BAYER, PLANES, BadBurstError, Burst, NoiseLevel
-from viewfinder.bursts.frames import BELOW, LINEAR, SRGB, CodedFrames, FloatFrames, Frames, Told
+from viewfinder.bursts.archived import BROKEN, ArchivedFrames, Member
+from viewfinder.bursts.burst import BAYER, PLANES, Array, BadBurstError, NoiseLevel
+from viewfinder.bursts.frames import BELOW, LINEAR, SRGB, CodedFrames, Frames
 from viewfinder.bursts.raw_frames import ORIENTATION
 from viewfinder.errors import BadImageError
 
@@ -37,7 +37,7 @@ HINT = (
 )
 _OF_BAYER = ("white_balance", "xyz_to_camera", "camera_to_srgb", "orientation")
 _UPRIGHT = (1, 3, 6, 8)
-_NUMBERS = "fiu"
+_NUMBERS, _FRAMES = "fiu", "frames"
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -47,25 +47,30 @@ def read(path: Path) -> Frames:
     Raises:
         BadBurstError: no archive, no frames, or numbers that do not fit them.
     """
+    frames, stored = _opened(path)
+    if frames.ndim not in {3, 4} or not len(frames):
+        raise BadBurstError(f"{path} has frames of the shape {frames.shape}", HINT)
+    is_light = isinstance(frames, Member) or frames.dtype.kind == "f"
+    return _light(path, frames, stored) if is_light else _codes(path, np.asarray(frames), stored)
+
+
+def _opened(path: Path) -> tuple[Member | NDArray[Any], Arrays]:
+    """Return the frames, floats to be read one at a time where that is possible, and the other arrays."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            stored = {key: arrays[key] for key in arrays.files}
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+            stored = {key: arrays[key] for key in arrays.files if key != _FRAMES}
+            if _FRAMES not in arrays.files:
+                raise BadBurstError(f"{path} has no array `frames`; it has {', '.join(stored) or 'nothing'}", HINT)
+            member = Member.of(path, _FRAMES)
+            return (member or arrays[_FRAMES]), stored
+    except BROKEN as error:
         raise BadBurstError(f"{path} cannot be read: {error}", HINT) from error
-    if "frames" not in stored:
-        raise BadBurstError(f"{path} has no array `frames`; it has {', '.join(stored) or 'nothing'}", HINT)
-    frames = _planes(path, stored)
-    if frames.ndim != 4:
-        raise BadBurstError(f"{path} has frames of the shape {stored['frames'].shape}", HINT)
-    colours = _colours(path, stored, frames.shape[3])
-    return _floats(path, frames, stored, colours) if frames.dtype.kind == "f" else _codes(path, frames, stored, colours)
 
 
-def _planes(path: Path, stored: Arrays) -> NDArray[Any]:
-    """Return the frames with their planes as last axis; mosaics are taken apart, from their first red pixel on."""
+def _planes(path: Path, frames: NDArray[Any], stored: Arrays) -> NDArray[Any]:
+    """Return frames ``[N, H, W, C]``; mosaics are taken apart, from their first red pixel on."""
     from viewfinder.raw import PATTERNS
 
-    frames = stored["frames"]
     if "pattern" not in stored:
         return frames[..., None] if frames.ndim == 3 else frames
     pattern = str(stored["pattern"]).upper()
@@ -79,24 +84,40 @@ def _planes(path: Path, stored: Arrays) -> NDArray[Any]:
     return np.stack([whole[:, y::2, x::2] for y in (0, 1) for x in (0, 1)], -1)
 
 
-def _floats(path: Path, frames: NDArray[Any], stored: Arrays, colours: Mapping[str, Any]) -> Frames:
-    """Check frames in linear light as `Burst` does; a noise level that nobody knows is not made up."""
-    noise = _noise(path, stored)
-    light = frames.astype(np.float32, copy=False)
-    if "black" in stored or "white" in stored:
-        black, white = np.asarray(_black(path, stored, frames.shape[3]), np.float32), _one(path, stored, "white")
-        span = np.float32(1.0 if white is None else white) - black
-        if span.min() <= 0:
-            raise BadBurstError(f"{path} has the black level {black.tolist()} and the white level {white}", BELOW)
-        light = (light - black) / span
-    burst = FloatFrames(Burst(light, noise or NoiseLevel(1.0, 1.0), name=path.stem, **colours))
-    return burst if noise else Told(burst, None)
+def _light(path: Path, frames: Member | NDArray[Any], stored: Arrays) -> Frames:
+    """Take frames in linear light, one at a time; a noise level that nobody knows is not made up."""
+    first = _planes(path, next(iter(frames))[None], stored)
+    planes = first.shape[3]
+    black, span = _levels(path, stored, planes)
+
+    def each() -> Iterator[Array]:
+        """Yield the frames with black at 0 and white at 1."""
+        for frame in frames:
+            one = _planes(path, frame[None], stored)[0].astype(np.float32, copy=False)
+            yield one if span is None else (one - black) / span
+
+    colours = _colours(path, stored, planes)
+    return ArchivedFrames(each, (len(frames), *first.shape[1:]), _noise(path, stored), name=path.stem, **colours)
 
 
-def _codes(path: Path, frames: NDArray[Any], stored: Arrays, colours: Mapping[str, Any]) -> Frames:
+def _levels(path: Path, stored: Arrays, planes: int) -> tuple[Array, Array | None]:
+    """Return black, and how far white lies above it; None for light that has no levels."""
+    black, white = np.asarray(_black(path, stored, planes), np.float32), _one(path, stored, "white")
+    if not {"black", "white"} & set(stored):
+        return black, None
+    span = np.float32(1.0 if white is None else white) - black
+    if span.min() <= 0:
+        raise BadBurstError(f"{path} has the black level {black.tolist()} and the white level {white}", BELOW)
+    return black, span
+
+
+def _codes(path: Path, stored_frames: NDArray[Any], stored: Arrays) -> Frames:
     """Take integers as they are; `CodedFrames` checks them."""
-    curve = LINEAR if {"black", "white", "pattern"} & set(stored) or frames.shape[3] == BAYER else SRGB
-    black, white = _black(path, stored, frames.shape[3]), _one(path, stored, "white")
+    frames = _planes(path, stored_frames, stored)
+    planes = frames.shape[3]
+    curve = LINEAR if {"black", "white", "pattern"} & set(stored) or planes == BAYER else SRGB
+    black, white = _black(path, stored, planes), _one(path, stored, "white")
+    colours = _colours(path, stored, planes)
     return CodedFrames(tuple(frames), _noise(path, stored), curve, black, white, name=path.stem, **colours)
 
 

@@ -111,8 +111,9 @@ class Burst:
             BadBurstError: wrong shape or type, fewer than two frames, values that are not finite, a saturated
                 reference, or colours that nothing has.
         """
-        _check_shape(self.name, self.frames)
-        _check_values(self.name, self.frames)
+        _check_type(self.name, self.frames)
+        check_shape(self.name, self.frames.shape)
+        check_values(self.name, self.frames)
         check_colours(self.name, self.white_balance, self.matrix)
 
     @property
@@ -166,14 +167,22 @@ def _size(shape: tuple[int, ...]) -> str:
     return "x".join(str(size) for size in (*shape[1::-1], *shape[2:]))
 
 
-def _check_shape(name: str, frames: Array) -> None:
-    """Refuse arrays that are no stack of frames."""
+def _check_type(name: str, frames: Array) -> None:
+    """Refuse what is no float32 array of four axes."""
     if getattr(frames, "dtype", None) != np.float32 or np.ndim(frames) != 4:
         raise BadBurstError(
             f"{name} is an array of {np.ndim(frames)} axes and type {getattr(frames, 'dtype', type(frames).__name__)}",
             "give float32 [N, H, W, C] in linear light: black 0, white 1",
         )
-    count, height, width, planes = frames.shape
+
+
+def check_shape(name: str, shape: Sequence[int]) -> None:
+    """Refuse the shape of arrays ``[N, H, W, C]`` that are no stack of frames.
+
+    Raises:
+        BadBurstError: fewer than two frames, planes that nothing has, or frames smaller than a tile of the merge.
+    """
+    count, height, width, planes = shape
     if count < 2:
         raise BadBurstError(f"{name} has {count} frame", "a burst is two or more frames of one scene")
     if planes not in PLANES:
@@ -183,12 +192,17 @@ def _check_shape(name: str, frames: Array) -> None:
         raise BadBurstError(f"{name} is {width}x{height}", f"give frames of at least {SMALLEST_SIDE} pixels a side")
 
 
-def _check_values(name: str, frames: Array) -> None:
-    """Refuse numbers that are no light, one frame at a time."""
+def check_values(name: str, frames: Iterable[Array]) -> None:
+    """Refuse numbers that are no light, one frame at a time.
+
+    Raises:
+        BadBurstError: a value that is not finite, or a white reference.
+    """
     for number, frame in enumerate(frames):
         if not np.isfinite(frame).all():
             raise BadBurstError(f"{name}: frame {number + 1} has values that are not finite", "read the frames again")
-    check_white(name, [frames[0] >= WHITE])
+        if number == 0:
+            check_white(name, [frame >= WHITE])
 
 
 def check_white(name: str, at_white: Iterable[NDArray[np.bool_]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -13,13 +13,13 @@ from viewfinder.bursts.burst import Array, NoiseLevel
 from viewfinder.bursts.frames import Frames
 
 
-def motions(frames: Frames, noise: NoiseLevel) -> list[Motion]:
-    """Estimate once, on the mean of the planes, how every frame lies against the reference."""
+def motions(frames: Frames, noise: NoiseLevel, tell: Callable[[float], None] | None = None) -> list[Motion]:
+    """Estimate once, on the mean of the planes, how every frame lies against the reference; `tell` the share done."""
     mean = frames.plane(0)
     for number in range(1, frames.planes):
         mean += frames.plane(number)
     mean /= np.float32(frames.planes)
-    return align.shifts(mean, noise.averaged(frames.planes))
+    return align.shifts(mean, noise.averaged(frames.planes), tell)
 
 
 class Plane:

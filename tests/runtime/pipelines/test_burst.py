@@ -123,10 +123,11 @@ def test_several_threads_give_the_same(burst):
 
 
 def test_progress_rises_to_one(burst):
-    """The share never falls and ends at one."""
+    """The share never falls, rises with every frame that is aligned, and ends at one."""
     shares: list[float] = []
     pipelines.open(_artifact(), Blurs()).merge(FloatFrames(burst), shares.append)
     assert shares == sorted(shares)
+    assert len([share for share in shares if share <= 0.1]) == burst.count - 1
     assert shares[-1] == pytest.approx(1)
 
 
