@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 
 import numpy as np
@@ -99,6 +100,20 @@ def test_a_burst_that_fits_is_merged_and_tells_its_progress(artifact, night, cap
     written = photos.read(night.parent / "out" / "night.png").pixels
     assert np.abs(written / 65535 - PICTURE / 255).max() < 2e-4
     assert "[1/1] night" in capfd.readouterr().err
+
+
+def test_verify_tells_every_gain_and_motion_alone(tmp_path, capfd):
+    """A mean would hide a gain that suffers: PSNR of PyTorch and of the artifact stand below each kind."""
+    own = burst_build.write(tmp_path / "onnx-float")
+    burst_build.write_golden(tmp_path, own, 2)
+    assert main(["verify", str(own.folder)]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    (start,) = (number for number, line in enumerate(lines) if line.startswith("PSNR against truth "))
+    head, reference, artifact_line = (re.split(r" {2,}", line) for line in lines[start : start + 3])
+    assert head[1:] == ["gain 1", "gain 4", "motion small"]
+    assert [reference[0], artifact_line[0]] == ["PyTorch", "onnx-float"]
+    assert len(reference) == len(artifact_line) == len(head)
+    assert artifact_line[1].endswith("dB, 0.000 dB lost")
 
 
 def test_an_archive_without_a_white_balance_is_told(artifact, tmp_path, capfd):

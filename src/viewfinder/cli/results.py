@@ -38,15 +38,27 @@ def _brief(value: object) -> str:
 
 
 def built(result: BuildResult) -> str:
-    """One line per artifact, the verdict, and where the report is."""
-    return f"{_summary(result.document)}\n\nreport: {result.report}"
+    """Every artifact by kind of sample, one line per artifact, the verdict, and where the report is."""
+    return "\n\n".join([*_kinds(result.document), _summary(result.document), f"report: {result.report}"])
 
 
 def verified(result: VerifyResult) -> str:
-    """Every measurement of every artifact, then one line per artifact."""
+    """Every measurement of every artifact, then by kind of sample, then one line per artifact."""
     parts = [_measurements(section.report) for section in result.document.sections]
     written = [f"report: {result.folder}"] if result.folder else []
-    return "\n\n".join([*parts, _summary(result.document), *written])
+    return "\n\n".join([*parts, *_kinds(result.document), _summary(result.document), *written])
+
+
+def _kinds(document: Document) -> list[str]:
+    """A table of gains, motions or exposures, one column each; nothing where all samples are of one kind."""
+    from viewfinder.runtime.report import kinds
+
+    found = kinds.shown(document.sections, lambda report: report.artifact)
+    if found is None:
+        return []
+    rows = [("PyTorch", *found["own"])] if found["own"] else []
+    rows += [(row["label"], *(", ".join(filter(None, cell)) for cell in row["cells"])) for row in found["rows"]]
+    return [table((found["metric"], *(name for name, _ in found["columns"])), rows)]
 
 
 def _summary(document: Document) -> str:
