@@ -51,9 +51,9 @@ def verified(result: VerifyResult) -> str:
 
 def _kinds(document: Document) -> list[str]:
     """A table of gains, motions or exposures, one column each; nothing where all samples are of one kind."""
-    from viewfinder.runtime.report import kinds
+    from viewfinder.verbs.verification import by_kind
 
-    found = kinds.shown(document.sections, lambda report: report.artifact)
+    found = by_kind(document)
     if found is None:
         return []
     rows = [("PyTorch", *found["own"])] if found["own"] else []

@@ -14,6 +14,7 @@ from viewfinder.golden import Golden
 from viewfinder.measurement import Verdict
 from viewfinder.runtime import verified
 from viewfinder.runtime.limits import gated, gates_for
+from viewfinder.runtime.report import kinds
 from viewfinder.runtime.report.document import Document, Section
 from viewfinder.target import HOST, Target
 from viewfinder.task import Limit, Task
@@ -121,6 +122,11 @@ class VerifyResult:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON data, with where it was written."""
         return {**self.document.to_dict(), "folder": str(self.folder) if self.folder else None}
+
+
+def by_kind(document: Document) -> dict[str, Any] | None:
+    """Return the report's table of gains, motions or exposures, to be shown elsewhere; None where there is one kind."""
+    return kinds.shown(document.sections, lambda report: report.artifact)
 
 
 def task_of(name: str) -> Task | None:
