@@ -82,6 +82,16 @@ def test_noise_is_said_in_one_of_three_ways(burst, tmp_path, runner):
     assert "noise measured: --read-noise" in result.warnings[0]
 
 
+def test_an_untrained_network_is_told(burst, tmp_path, runner):
+    """`kpn-paper` comes without weights: its picture carries a warning, unless weights are named."""
+    (told,) = verb.run(RunRequest("kpn-paper", (burst,), tmp_path / "a.png", gain=1)).warnings
+    assert told.startswith("kpn-paper has no trained weights")
+    assert not verb.run(
+        RunRequest("kpn-paper", (burst,), tmp_path / "b.png", weights="own.safetensors", gain=1)
+    ).warnings
+    assert not verb.run(RunRequest(MODEL, (burst,), tmp_path / "c.png", gain=1)).warnings
+
+
 def test_unknown_noise_is_refused_with_the_way_out(burst, tmp_path, runner):
     """Without a word about noise, nothing is made up and nothing is written."""
     with pytest.raises(BadBurstError, match="--read-noise and --shot-noise"):

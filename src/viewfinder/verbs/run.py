@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from viewfinder import photos
+from viewfinder import models, photos
 from viewfinder.errors import CheckFailedError, UsageError, ViewfinderError
 from viewfinder.verbs import run_bursts, running
 from viewfinder.verbs.run_request import Done, RunRequest
@@ -85,7 +85,15 @@ def run(request: RunRequest, progress: OnStep | None = None) -> RunResult:
             raise KeyboardInterrupt(
                 f"{len(done)} of {len(jobs)} photographs are done and complete; --skip-existing goes on with the others"
             ) from None
-        return _result(request, ready, done, warnings)
+        return _result(request, ready, done, _untrained(request) + warnings)
+
+
+def _untrained(request: RunRequest) -> list[str]:
+    """Warn of a network of the package that has no weights yet; what users' own files load is theirs to know."""
+    if request.weights or request.model not in models.names() or models.load(request.model).weights:
+        return []
+    told = f"{request.model} has no trained weights, so this is what an untrained network gives"
+    return [f"{told}: `viewfinder train` makes weights, and --weights takes them"]
 
 
 def _result(request: RunRequest, ready: Ready, done: list[Done], warnings: list[str]) -> RunResult:
