@@ -13,6 +13,8 @@ FINITE = "values_not_finite"
 """Counts NaN and infinite values in the artifact's output."""
 OF_FLOAT = "psnr_of_float_vs_truth_db"
 DROP = "psnr_drop_vs_truth_db"
+SHARE = "delta_e_2000_p99_share"
+"""Of networks that take noise away alone: how their colour errors compare with what noise leaves in float's picture."""
 WORST = "worst"
 
 
@@ -52,6 +54,12 @@ def quantities() -> Mapping[str, Quantity]:
     lost = f"PSNR of the PyTorch float output against the truth, less that of the artifact; above 0 is worse: {psnr}"
     found.append(Quantity(OF_FLOAT, "psnr_of_float_vs_truth_worst_db", "dB", True, own))
     found.append(Quantity(DROP, "psnr_drop_vs_truth_worst_db", "dB", False, lost))
+    colours = METRICS["delta_e_2000_p99"]
+    share = (
+        f"{colours.called('float')}, as a share of the PyTorch float output's own against the truth (at least 1 dE00), "
+        f"where noise is taken away: {colours.definition}"
+    )
+    found.append(Quantity(SHARE, f"{SHARE}_{WORST}", "1", False, share))
     return MappingProxyType({quantity.name: quantity for quantity in found})
 
 

@@ -16,12 +16,13 @@ from viewfinder.artifact import Artifact
 from viewfinder.errors import BadArtifactError, CheckFailedError, MissingToolError, NotVerifiedError, UsageError
 from viewfinder.measurement import Evidence, Measurement, Report
 from viewfinder.runtime.metrics import METRICS, Comparison, psnr_db
-from viewfinder.runtime.quantities import DROP, FINITE, OF_FLOAT, Quantity, quantities
+from viewfinder.runtime.quantities import DROP, FINITE, OF_FLOAT, SHARE, Quantity, quantities
+from viewfinder.task import NOISY
 
 if TYPE_CHECKING:
     from viewfinder.golden import Golden, GoldenPhoto
 
-VERSION = 3
+VERSION = 4
 """Raise it when a number could change: stored verifications of another version are measured again."""
 
 Picture = NDArray[np.float32]
@@ -103,7 +104,8 @@ def verify(artifact: Artifact, golden: Golden, setup: Setup, watch: Watcher | No
     if reason is None:
         try:
             runner = setup.open_runner(artifact, setup.engine, setup.threads)
-            rows = [_measure(runner, photo, watch) for photo in golden.photos]
+            is_noisy = artifact.parameters.get("samples") == NOISY
+            rows = [_measure(runner, photo, watch, is_noisy=is_noisy) for photo in golden.photos]
         except (NotVerifiedError, MissingToolError) as error:
             reason = error.message
     measured = (
@@ -176,7 +178,7 @@ class _Row:
     values: Mapping[str, float] = field(default_factory=dict)
 
 
-def _measure(runner: Runner, photo: GoldenPhoto, watch: Watcher | None) -> _Row:
+def _measure(runner: Runner, photo: GoldenPhoto, watch: Watcher | None, *, is_noisy: bool) -> _Row:
     """Run one photograph and compute every metric; a pipeline may stop at a NaN, with the code ``not-finite``."""
     try:
         output = runner.enhance(photo.feed)
@@ -196,6 +198,10 @@ def _measure(runner: Runner, photo: GoldenPhoto, watch: Watcher | None) -> _Row:
         values |= {metric.called("truth"): metric.aggregate(other) for metric in METRICS.values()}
         own = psnr_db(photo.expected, truth)
         values |= {OF_FLOAT: own, DROP: own - values[METRICS["psnr"].called("truth")]}
+        if is_noisy:
+            colours = METRICS["delta_e_2000_p99"]
+            left = colours.aggregate(Comparison(photo.expected, truth))
+            values[SHARE] = values[colours.called("float")] / max(left, 1.0)
     if watch is not None:
         watch(photo, pair, other)
     return _Row(photo.name, 0, values)

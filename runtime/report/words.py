@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from viewfinder.measurement import Evidence, Measurement, Verdict
 from viewfinder.runtime.metrics import METRICS
-from viewfinder.runtime.quantities import DROP, FINITE, OF_FLOAT, quantity_of
+from viewfinder.runtime.quantities import DROP, FINITE, OF_FLOAT, SHARE, quantity_of
 
 _METRIC = {
     "psnr": "PSNR",
@@ -19,6 +19,7 @@ _OTHER = {
     FINITE: "NaN or infinite values",
     OF_FLOAT: "PyTorch's own PSNR against truth",
     DROP: "PSNR lost against truth",
+    SHARE: "ΔE2000 of what noise leaves, 99th percentile",
     "repair_drop_vs_truth_worst_db": "PSNR lost against truth, worst photograph",
     "repair_size_bytes": "Size",
     "tensor_sqnr_least_db": "Least SQNR of a tensor",

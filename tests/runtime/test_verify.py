@@ -207,6 +207,41 @@ def test_task_and_user_limits_go_on_top(golden: FakeGolden) -> None:
         gated(report, gates_for("float", user=[Limit("psnr", minimum=1)]))
 
 
+@pytest.mark.parametrize(("scale", "verdict"), [(0.2, Verdict.PASS), (0.4, Verdict.FAIL)])
+def test_colours_of_denoised_pictures_are_seen_beside_what_noise_leaves(
+    golden: FakeGolden, scale: float, verdict: Verdict
+) -> None:
+    """An error of a fifth of float's own passes though it is above 1 dE00, one of two fifths does not."""
+    rng = np.random.default_rng(1)
+    photos = []
+    for photo in golden.photos:
+        noise = rng.normal(0, 0.02, photo.expected.shape).astype(np.float32)
+        photos.append(replace(photo, truth=(photo.expected + noise).clip(0, 1)))
+
+    def spoil(picture: Picture) -> Picture:
+        """Add an error of `scale` times float's own, independent of it."""
+        return picture + rng.normal(0, 0.02 * scale, picture.shape).astype(np.float32)
+
+    denoiser = replace(ARTIFACT, precision="w8a8", parameters={"samples": "noisy"})
+    setup = Setup("fake", FakeEngine(), lambda artifact, engine, threads: FakeRunner(spoil))
+    report = verify(denoiser, replace(golden, photos=tuple(photos)), setup)  # type: ignore[arg-type]
+    found = named(gated(report, gates_for("w8a8")))
+    share = found["delta_e_2000_p99_share_worst"]
+    assert share.value == pytest.approx(scale, rel=0.15)
+    assert share.verdict is verdict
+    assert found["delta_e_2000_p99_vs_float_worst"].value > 1
+    assert found["delta_e_2000_p99_vs_float_worst"].verdict is Verdict.INFO
+    asked = gated(report, gates_for("w8a8", user=[Limit("delta_e_2000_p99_vs_float_worst", maximum=1)]))
+    assert named(asked)["delta_e_2000_p99_vs_float_worst"].verdict is Verdict.FAIL
+
+
+def test_photographs_keep_their_limit_on_colours(golden: FakeGolden) -> None:
+    """Where nothing takes noise away, 1 dE00 against float is the limit, and no share of anything is told."""
+    found = named(run(golden, lambda picture: picture + np.float32(0.02), precision="w8a8"))
+    assert found["delta_e_2000_p99_vs_float_worst"].verdict is Verdict.FAIL
+    assert "delta_e_2000_p99_share_worst" not in found
+
+
 @pytest.mark.parametrize("change", [{"task": "other"}, {"weights_sha256": "def"}])
 def test_golden_and_artifact_must_belong_together(golden: FakeGolden, change: dict[str, str]) -> None:
     """Another task or other weights are refused before anything runs."""
