@@ -11,24 +11,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from viewfinder.errors import UsageError
+from viewfinder.export.lowering import doubled
 from viewfinder.export.pipelines.layout import channels_last
 from viewfinder.export.pipelines.reach import reach, stride
 from viewfinder.export.request import Cut, ExportRequest, Graph
 from viewfinder.task import PHOTOGRAPHS, Task
 
+FORMS = ("auto", "doubled")
 _REFERENCE_SIDE = 512
 """Pixels along a tile of the reference, about: large beside any halo, small beside a picture."""
 
 
 def cut(task: Task, network: Any, request: ExportRequest) -> Cut:
-    """Take the whole network as one graph ``model`` with a fixed tile size."""
+    """Take the whole network as one graph ``model`` with a fixed tile size.
+
+    ``--form doubled`` gives convolutions weights of 16 bits (`viewfinder.export.lowering.doubled`).
+    """
+    if request.form not in FORMS:
+        raise UsageError(f"{task.name} has no form {request.form!r}", f"choose one of: {', '.join(FORMS)}")
     height, width = _tile(task, request)
     example = torch.rand(1, task.inputs[0].shape[1], height, width)
     result = _run(task, network, example)
     scale = _scale(task, example, result)
     source = replace(task.inputs[0], shape=tuple(example.shape))
     target = replace(task.outputs[0], shape=tuple(result.shape))
-    graph = Graph("model", network, (example,), (source,), (target,))
+    is_doubled = request.form == "doubled"
+    lowered = doubled.lower(network, doubled.example(tuple(example.shape))) if is_doubled else network
+    graph = Graph("model", lowered, (example,), (source,), (target,))
     parameters: dict[str, Any] = {
         "tile": [height, width],
         "halo": _halo(task, network, (height, width)),

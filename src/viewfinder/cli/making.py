@@ -41,7 +41,11 @@ Jobs = Annotated[
 
 Form = Annotated[
     str,
-    typer.Option("--form", metavar="NAME", help="Form of slicing: auto, cell, tent; of bursts: whole, split, tables."),
+    typer.Option(
+        "--form",
+        metavar="NAME",
+        help="Form of slicing: auto, cell, tent; of bursts: whole, split, tables; in tiles: doubled.",
+    ),
 ]
 
 
