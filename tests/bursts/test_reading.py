@@ -197,7 +197,7 @@ def test_a_broken_archive_runs_nothing(tmp_path):
 def test_mixed_frames_are_refused(folder, picture, tmp_path):
     """Another size, another depth, raw files beside pictures, an empty folder, one picture, nothing."""
     photos.write(folder / "d.png", Photo(picture[:-2]))
-    with pytest.raises(BadBurstError, match=r"frame 4 is .*but the first one is"):
+    with pytest.raises(BadBurstError, match=r"frame 4 \(d.png\) is .*but the first one is"):
         reading.read(folder)
     photos.write(folder / "d.png", Photo(picture.astype(np.uint16) * 257))
     with pytest.raises(BadBurstError, match="16 bits"):

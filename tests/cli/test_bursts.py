@@ -73,8 +73,8 @@ def kept(_night):
     [
         (more, NOISE, ("bad-burst", "night has 4 frames, and the network takes 3", "leave 1 of its frames out")),
         (fewer, NOISE, ("bad-burst", "night has 2 frames, and the network takes 3", "add 1 more of the same scene")),
-        (cropped, NOISE, ("bad-burst", "frame 2 is 128x94", "one camera at one setting")),
-        (deeper, NOISE, ("bad-burst", "frame 2 is 128x96, 16 bits", "one camera at one setting")),
+        (cropped, NOISE, ("bad-burst", "frame 2 (1.png) is 128x94", "one camera at one setting")),
+        (deeper, NOISE, ("bad-burst", "frame 2 (1.png) is 128x96, 16 bits", "one camera at one setting")),
         (white, NOISE, ("saturated-burst", "100% of the reference frame is at white", "shorter exposure first")),
         (broken, NOISE, ("bad-image", "1.png", "")),
         (kept, (), ("unknown-noise", "does not say how noisy", "--read-noise and --shot-noise")),
@@ -159,5 +159,5 @@ def test_ctrl_c_leaves_nothing_half_written(artifact, night, capfd, monkeypatch,
         assert main(["run", str(artifact), str(night), "-o", str(night.parent / "night.npz"), *NOISE]) == 130
     finally:
         signal.signal(signal.SIGINT, handler)
-    assert "0 of 1" in capfd.readouterr().err
+    assert "0 of 1 bursts" in capfd.readouterr().err
     assert sorted(night.parent.rglob("*")) == before

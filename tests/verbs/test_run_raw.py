@@ -140,9 +140,9 @@ def _rewritten(tmp_path: Path, scene: Path, **changes: object) -> Path:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"codes": np.full((64, 64), 700, np.uint16)}, r"frame 2 is 64x64, but the first one is 304x208"),
-        ({"noise": (4 * PROFILE[0], PROFILE[1])}, r"frame 2 was taken at another gain: its shot noise"),
-        ({"noise": (PROFILE[0], 4 * PROFILE[1])}, r"frame 2 was taken at another gain: its read noise"),
+        ({"codes": np.full((64, 64), 700, np.uint16)}, r"frame 2 \(1.dng\) is 64x64, but the first one is 304x208"),
+        ({"noise": (4 * PROFILE[0], PROFILE[1])}, r"frame 2 \(1.dng\) was taken at another gain: its shot noise"),
+        ({"noise": (PROFILE[0], 4 * PROFILE[1])}, r"frame 2 \(1.dng\) was taken at another gain: its read noise"),
     ],
 )
 def test_frames_of_two_settings_are_refused(scene, tmp_path, changes, told):

@@ -162,6 +162,11 @@ def stack(frames: list[Array] | tuple[Array, ...], name: str = "burst") -> Array
     return stacked[..., None] if stacked.ndim == 3 else stacked
 
 
+def frame_called(number: int, files: Sequence[str]) -> str:
+    """Name a frame for messages, from 1 on: ``frame 2 (IMG_0012.png)``; without its file where `files` has none."""
+    return f"frame {number} ({files[number - 1]})" if len(files) >= number else f"frame {number}"
+
+
 def _size(shape: tuple[int, ...]) -> str:
     """Write width x height x planes."""
     return "x".join(str(size) for size in (*shape[1::-1], *shape[2:]))

@@ -21,6 +21,7 @@ from viewfinder.bursts.burst import (
     NoiseLevel,
     check_colours,
     check_white,
+    frame_called,
 )
 
 SRGB, LINEAR = "srgb", "linear"
@@ -137,6 +138,7 @@ class CodedFrames:
         white_balance, matrix: as in `Burst`.
         name: of the folder or file.
         metadata: further facts from the files.
+        files: names of the frames' own files, for messages; none where they have none.
     """
 
     codes: tuple[NDArray[Any], ...]
@@ -148,6 +150,7 @@ class CodedFrames:
     matrix: tuple[tuple[float, float, float], ...] | None = None
     name: str = "burst"
     metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be merged.
@@ -213,7 +216,8 @@ def _check_codes(frames: CodedFrames) -> None:
     for number, codes in enumerate(frames.codes, 1):
         if codes.shape != first.shape or codes.dtype != first.dtype:
             raise BadBurstError(
-                f"{frames.name}: frame {number} is {_size(codes)}, but the first one is {_size(first)}",
+                f"{frames.name}: {frame_called(number, frames.files)} is {_size(codes)}, but the first one is "
+                f"{_size(first)}",
                 "give frames of one camera at one setting",
             )
     if min(first.shape[:2]) < SMALLEST_SIDE:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewfinder.bursts.burst import SMALLEST_SIDE, WHITE, Array, BadBurstError, NoiseLevel, check_white
+from viewfinder.bursts.burst import SMALLEST_SIDE, WHITE, Array, BadBurstError, NoiseLevel, check_white, frame_called
 
 if TYPE_CHECKING:
     from viewfinder.raw import RawFrame
@@ -29,10 +29,12 @@ class RawFrames:
     Attributes:
         frames: the first one is the reference, whose colours and orientation the result gets.
         name: of the folder or file.
+        files: names of the frames' own files, for messages; none where one file holds them all.
     """
 
     frames: tuple[RawFrame, ...]
     name: str = "burst"
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be merged.
@@ -44,7 +46,7 @@ class RawFrames:
             count = f"{len(self.frames)} frame{'s' if len(self.frames) != 1 else ''}"
             raise BadBurstError(f"{self.name} has {count}", "a burst is two or more frames of one scene")
         for number, frame in enumerate(self.frames[1:], 2):
-            _check_alike(f"{self.name}: frame {number}", frame, self.frames[0])
+            _check_alike(f"{self.name}: {frame_called(number, self.files)}", frame, self.frames[0])
         if min(self.size) < SMALLEST_SIDE:
             size = f"{self.size[1]}x{self.size[0]}"
             raise BadBurstError(

@@ -91,14 +91,17 @@ def _folder(path: Path) -> Frames:
         raise BadBurstError(
             f"{path} holds no frames", f"name a folder with {', '.join((*photos.SUFFIXES, *RAW_SUFFIXES))}"
         )
-    return CodedFrames(tuple(photos.read(file).pixels for file in shown), name=path.name)
+    names = tuple(file.name for file in shown)
+    return CodedFrames(tuple(photos.read(file).pixels for file in shown), name=path.name, files=names)
 
 
 def _raws(name: str, paths: list[Path]) -> Frames:
     """Read raw files of one camera at one setting; a Bayer mosaic becomes four planes at half resolution."""
     from viewfinder import raw
 
-    return RawFrames(tuple(one for path in paths for one in raw.read_all(path)), name)
+    read = [(one, path.name) for path in paths for one in raw.read_all(path)]
+    names = tuple(file for _, file in read) if len(paths) > 1 else ()
+    return RawFrames(tuple(one for one, _ in read), name, names)
 
 
 def developed(frames: Frames, merged: Array) -> Array:

@@ -82,8 +82,9 @@ def run(request: RunRequest, progress: OnStep | None = None) -> RunResult:
             one = partial(run_bursts.run_one, request=request) if bursts else _run_one
             warnings = _run_all(jobs, partial(one, runner=ready.runner), done, progress or (lambda _: None))
         except KeyboardInterrupt:
+            what = "bursts" if bursts else "photographs"
             raise KeyboardInterrupt(
-                f"{len(done)} of {len(jobs)} photographs are done and complete; --skip-existing goes on with the others"
+                f"{len(done)} of {len(jobs)} {what} are done and complete; --skip-existing goes on with the others"
             ) from None
         return _result(request, ready, done, _untrained(request) + warnings)
 
