@@ -22,8 +22,10 @@ SCALE = 1e5
 LIMIT_DB = 20.0
 """An error of a tenth of the signal; what overflows is off by far more."""
 CAP_DB = 120.0
-END = 2.0**17
-"""No value of an HTP was larger: a strip of HDRNet gave 1.31e5 where float gave 1.98e5."""
+ENDS = (65504.0, 2.0**17)
+"""Where values stop: half precision's largest, and an HTP's: a strip of HDRNet gave 1.31e5 where float gave 1.98e5."""
+NEAR = 0.01
+"""Of an end, what counts as there: rounding behind it moves a value by a step of half precision, a thousandth."""
 NONFINITE, SATURATE, INEXACT, SOUND = "nonfinite", "saturate", "inexact", "-"
 DEFINITION = (
     "10 log10(sum(a^2) / sum((a - b)^2)) over a graph's outputs, a from float, b from the artifact, both fed with a "
@@ -37,8 +39,8 @@ class Found:
     """What came out of one graph.
 
     Attributes:
-        signature: `NONFINITE`, `SATURATE` (finite, and less than half as large as it should be, or ends at `END`),
-            `INEXACT` or `SOUND`.
+        signature: `NONFINITE`, `SATURATE` (finite, and less than half as large as it should be, or ends `NEAR` one of
+            `ENDS`), `INEXACT` or `SOUND`.
         sqnr_db: as in `DEFINITION`.
         not_finite: share of values that are NaN or infinite, 0..1.
         largest, expected: largest absolute value, of the finite ones, and what float gives.
@@ -85,7 +87,8 @@ def compared(graph: str, expected: Mapping[str, NDArray[Any]], found: Mapping[st
     elif ratio >= LIMIT_DB:
         signature = SOUND
     else:
-        signature = SATURATE if largest < most / 2 or largest <= END < most else INEXACT
+        stopped = any(end < most and abs(largest - end) <= NEAR * end for end in ENDS)
+        signature = SATURATE if stopped or largest < most / 2 else INEXACT
     return Found(graph, signature, ratio, missing, largest, most)
 
 

@@ -30,11 +30,21 @@ def test_each_failure_has_its_word(spoil, word):
     assert word in str(found)
 
 
-def test_what_ends_where_an_npu_does_saturates():
-    """Also where float is less than twice as large: a strip of HDRNet gave 1.31e5 in place of 1.98e5."""
-    values = np.linspace(0, 197500, 1000, dtype=np.float32)
-    for end, word in ((131072, overflow.SATURATE), (140000, overflow.INEXACT)):
-        assert overflow.compared("g", {"out": values}, {"out": values.clip(0, end)[::-1]}).signature == word
+@pytest.mark.parametrize(
+    ("most", "end", "word"),
+    [
+        (197500, 131072, overflow.SATURATE),
+        (197500, 130900, overflow.SATURATE),
+        (100000, 65504, overflow.SATURATE),
+        (197500, 140000, overflow.INEXACT),
+        (197500, 115000, overflow.INEXACT),
+        (131000, 131000, overflow.INEXACT),
+    ],
+)
+def test_what_ends_where_a_type_does_saturates(most, end, word):
+    """Also where float is less than twice as large, as a strip of HDRNet's; what ends elsewhere is only wrong."""
+    values = np.linspace(0, most, 1000, dtype=np.float32)
+    assert overflow.compared("g", {"out": values}, {"out": values.clip(0, end)[::-1]}).signature == word
 
 
 def test_only_pictures_are_enlarged():

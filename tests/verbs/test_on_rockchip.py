@@ -13,6 +13,7 @@ from viewfinder.cli import npus
 from viewfinder.errors import Exit
 from viewfinder.measurement import Evidence, Verdict
 from viewfinder.verbs.export import ExportOptions, export
+from viewfinder.verbs.quantize import QuantizeRequest, quantize
 from viewfinder.verbs.verify import VerifyRequest, verify
 
 TARGET = ("rockchip-rk3588",)
@@ -29,18 +30,23 @@ def test_without_the_toolchain_it_is_not_run(tmp_path):
 
 @pytest.mark.npu
 def test_a_network_of_convolutions_is_taken_whole(tmp_path, own_cache, monkeypatch):
-    """Built in half precision, computed by the simulator; no error of the compiler, none of its files here."""
+    """In half precision, and with the integers that our quantization wrote; no error, no file left in this folder."""
     npu.lend(own_cache, "rknn")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     Image.fromarray(data.astronaut()[:90, 100:250]).save(tmp_path / "photo.png")
     photos, own = (tmp_path / "photo.png",), f"{tiny_file(tmp_path)}:TASK"
     export(ExportOptions(own, ("onnx",), output=tmp_path / "build", photos=photos))
-    (section,) = verify(VerifyRequest(str(tmp_path / "build"), npus=TARGET, bands=1)).document.sections
-    report, found = section.report, {one.metric: one for one in section.report.measurements}
-    assert (report.artifact, report.evidence, report.verdict) == ("rknn-fp16-rk3588", Evidence.REFERENCE, Verdict.PASS)
-    assert found["psnr_vs_float_worst_db"].value >= 60
-    assert (found["npu_fallback_ops"].value, found["rknn_compiler_errors"].value) == (0, 0)
-    assert found["npu_ops"].value >= 3
-    assert report.size_bytes > 1000
+    quantize(QuantizeRequest(str(tmp_path / "build"), "w8a8", target="npu"))
+    result = verify(VerifyRequest(str(tmp_path / "build"), npus=TARGET, bands=1))
+    reports = {section.report.artifact: section.report for section in result.document.sections}
+    assert list(reports) == ["rknn-fp16-rk3588", "rknn-w8a8-rk3588"]
+    assert all(one.evidence is Evidence.REFERENCE and one.size_bytes > 1000 for one in reports.values())
+    assert reports["rknn-fp16-rk3588"].verdict is Verdict.PASS
+    half, eight = ({one.metric: one for one in report.measurements} for report in reports.values())
+    assert half["psnr_vs_float_worst_db"].value >= 60
+    assert 35 <= eight["psnr_vs_float_worst_db"].value < 60
+    for found in (half, eight):
+        assert (found["npu_fallback_ops"].value, found["rknn_compiler_errors"].value) == (0, 0)
+        assert found["npu_ops"].value >= 3
     assert not list((tmp_path / "here").iterdir())

@@ -19,6 +19,7 @@ from viewfinder.verbs.adapters import FLOAT, NPU, Bind, Case, Order, _computed, 
 FORMAT = "ncnn"
 NEEDS = (Order(FORMAT, FLOAT, NPU),)
 _EVIDENCE = "ncnn's shaders, executed by a software Vulkan driver; no graphics chip of a phone"
+_IN_FP16 = "; net.opt.use_winograd43_convolution and use_winograd63_convolution are false, as an app has to set them"
 _PLACEMENT = "the processor of this computer, because there is no Vulkan driver here; nothing says what a GPU computes"
 
 
@@ -46,7 +47,7 @@ def sections(case: Case, bind: Bind) -> list[Section]:
                 bind,
                 NcnnGpu(python, driver, precision, Path(work), case.request.max_fallback_ops),
                 name,
-                _EVIDENCE,
+                _EVIDENCE + (_IN_FP16 if precision == litert.FP16 else ""),
             )
             for precision, name in names.items()
         ]

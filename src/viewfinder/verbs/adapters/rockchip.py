@@ -1,4 +1,6 @@
-"""Rockchip's NPUs: float ONNX artifacts in tent form, built in half precision by rknn-toolkit2.
+"""Rockchip's NPUs: ONNX artifacts in tent form, built by rknn-toolkit2: float in half precision, w8a8 as it is.
+
+The toolkit takes the integers, scales and float layers of a quantized ONNX file over; it does not quantize again.
 
 The compiled file is not executed: the simulator computes the graph that was built, so what the compiler could not write
 into the file shows nowhere in the numbers. It prints errors, says 0 and goes on; the errors are a result here.
@@ -18,29 +20,31 @@ from viewfinder.runtime.report.document import Section
 from viewfinder.runtime.rknn import simulator
 from viewfinder.verbs.adapters import FLOAT, NPU, Bind, Case, Order, _computed, _placed, not_run
 
-NEEDS = (Order("onnx", FLOAT, NPU),)
+_W8A8 = "w8a8"
+NEEDS = (Order("onnx", FLOAT, NPU), Order("onnx", _W8A8, NPU))
 ERRORS = "rknn_compiler_errors"
 _BY = "rknn-toolkit2's simulator, which computes the graph that was built and not the compiled file"
 
 
 def takes(made: Artifact) -> bool:
-    """Take float, which the NPU computes in half precision."""
-    return (made.format, made.precision) == ("onnx", FLOAT)
+    """Take float, which the NPU computes in half precision, and 8 bits; activations of 16 bits it does not have."""
+    return made.format == "onnx" and made.precision in {FLOAT, _W8A8}
 
 
 def sections(case: Case, bind: Bind) -> list[Section]:
     """Build, compute, count what the NPU takes and what the compiler complained about."""
     from viewfinder.devices import toolchains
 
-    name, python = f"rknn-fp16-{case.target.config}", toolchains.python("rknn")
+    precision = "fp16" if case.made.precision == FLOAT else case.made.precision
+    name, python = f"rknn-{precision}-{case.target.config}", toolchains.python("rknn")
     if python is None:
         return [not_run(case, name, f"not-run: {simulator.MISSING}")]
     with tempfile.TemporaryDirectory(prefix="viewfinder-rknn-") as work:
         engine = simulator.Simulator(python, case.target.config, Path(work))
 
         def labelled(section: Section) -> Section:
-            """Name the row; it is held to the limits of fp16."""
-            return bind(replace(section, report=replace(section.report, artifact=name, precision="fp16")))
+            """Name the row; float is held to the limits of fp16."""
+            return bind(replace(section, report=replace(section.report, artifact=name, precision=precision)))
 
         done = _computed.section(case, labelled, cast("Engine", engine), {"computed_by": _BY})
         if done.report.evidence is Evidence.NOT_RUN:
