@@ -104,6 +104,29 @@ def merged(model: str, burst: Path) -> dict[str, float]:
     return {"s": time.perf_counter() - start, "cpu_s": time.process_time(), "mb": memory_mb("VmHWM")}
 
 
+def prepared(burst: Path) -> dict[str, float]:
+    """Do natively what comes before the network; return processor seconds of each step, all planes together."""
+    from viewfinder.bursts import preparation, reading
+    from viewfinder.train.camera import noise
+
+    level, spent = noise.GAINS[GAIN], dict.fromkeys(("read", "align", "lay over the reference", "merge"), 0.0)
+
+    def counted(step: str, call: Callable[[], Any]) -> Any:
+        """Add what a call takes to its step."""
+        start = time.process_time()
+        result = call()
+        spent[step] += time.process_time() - start
+        return result
+
+    frames = counted("read", lambda: reading.read(burst, reading.Known(level)))
+    moved = counted("align", lambda: preparation.motions(frames, level))
+    for number in range(frames.planes):
+        codes = counted("read", partial(frames.plane, number))
+        plane = counted("lay over the reference", partial(preparation.Plane, codes, level, moved))
+        counted("merge", partial(getattr, plane, "merged"))
+    return spent
+
+
 def alone(call: Callable[[], Any]) -> Any:
     """Call in a new process, whose memory is its own."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
@@ -113,10 +136,12 @@ def alone(call: Callable[[], Any]) -> Any:
 def measured(model: str, name: str, way: str, folder: Path) -> list[Figure]:
     """Make a burst and run it."""
     burst = alone(partial(WAYS[way], folder))
+    steps = alone(partial(prepared, burst))
     found = alone(partial(merged, model, burst))
     how = f"{found['cpu_s']:.0f} s of CPU, LiteRT, 1 thread, reading and writing included"
     what = f"12 MP burst of {FRAMES} as {way} through {name}"
     return [
+        *(Figure(f"{what}: {name}", seconds, "s", how="of CPU, NumPy") for name, seconds in steps.items()),
         Figure(what, found["s"], "s", how=how),
         Figure(
             f"{what}: memory", found["mb"], "MB", at_most=MOST_MB, how=f"peak RSS of the process, in {MB:.0e} bytes"

@@ -24,6 +24,7 @@ from viewfinder.export.request import ExportRequest
 from viewfinder.runtime import engines, pipelines
 from viewfinder.task import Task, TensorSpec
 from viewfinder.train.networks.kernels import KernelApplication
+from viewfinder.train.networks.kpn import KPN
 from viewfinder.train.networks.kpn_lite import Spread
 from viewfinder.train.networks.phases import Unphased
 
@@ -169,6 +170,25 @@ def test_shipped_networks_split_into_the_same(model, uses):
         for graph in cut.graphs:
             values[graph.outputs[0].name] = graph.module(*(values[spec.name] for spec in graph.inputs))
     assert [spec.name for spec in cut.graphs[1].inputs] == uses
+    assert (values["denoised"] - expected).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("form", ["whole", "split"])
+@pytest.mark.parametrize("variant", ["separable", "blind"])
+def test_variants_are_cut_as_the_published_network_is(variant, form):
+    """Separable kernels, and a network that is not told the noise: lowered, whole or in two, they are the network."""
+    torch.manual_seed(1)
+    network = KPN(levels=2, **{variant: True}).eval().requires_grad_(requires_grad=False)
+    network.head[-1].weight *= 300  # kernels that differ from pixel to pixel, unlike those of an untrained network
+    task = models.load("kpn")
+    inputs = task.inputs[:1] if variant == "blind" else task.inputs
+    task = replace(task, inputs=inputs, pipeline_options={"align": True, "halo": 36, "tile": (96, 96)})
+    cut = pipeline.cut(task, network, ExportRequest("onnx", form=form))
+    values = {spec.name: torch.rand(spec.shape) * 0.5 for spec in cut.graphs[0].inputs}
+    expected, centre = network(*values.values()), values["frames"].mean(1, keepdim=True)
+    for graph in cut.graphs:
+        values[graph.outputs[0].name] = graph.module(*(values[spec.name] for spec in graph.inputs))
+    assert (expected - centre).std() > 0.02
     assert (values["denoised"] - expected).abs().max() <= 1e-5
 
 
