@@ -119,8 +119,8 @@ def test_a_dump_of_several_runs():
     assert not inside.fallback
 
 
-# The fields of ``node_data_builder``'s classes in ai-edge-model-explorer 0.1.34, which brings a web server and IPython and
-# is therefore not installed: its own builder wrote the same JSON of the first data below.
+# Fields of ``node_data_builder`` in ai-edge-model-explorer 0.1.34, which brings a web server and IPython, and is
+# therefore not installed: its own builder wrote the same JSON of the first data below.
 GRAPH_NODE_DATA = {"results", "name", "thresholds", "gradient"}
 NODE_DATA_RESULT = {"value", "bgColor", "textColor"}
 GRADIENT_ITEM = {"stop", "bgColor", "textColor"}
