@@ -23,7 +23,7 @@ class ExportRequest:
         precision: ``float``, or ``fp16`` (inputs and outputs stay float32).
         weights: name of the task's weights, or a file (safetensors, or a foreign ``.pt`` with tensors only).
         layout: ``nchw``, or ``nhwc`` for picture inputs with the channels last.
-        form: form of slicing (see ``lowering/choose.py``), or ``auto``.
+        form: of the graphs, a word that the pipeline knows (of slicing: ``lowering/choose.py``), or ``auto``.
         width, strip_rows: sizes of the strip model; None takes the task's.
         use_cache: serve and keep the artifact in the content-addressed cache.
     """

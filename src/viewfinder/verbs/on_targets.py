@@ -30,7 +30,7 @@ Progress = Callable[[str], None]
 Done = list[tuple[Section, Golden]]
 SNAPDRAGON = "qnn"
 """Stands for Qualcomm's NPUs where others are named by their adapter."""
-_TILE = 128
+_TILE, _NOISY_TILE = 128, 96
 _ON_SNAPDRAGON = (Order("onnx", FLOAT, NPU), Order("onnx", "w8a8", NPU))
 
 
@@ -193,7 +193,8 @@ def _shape(model: str, form: str) -> dict[str, Any]:
         return {"form": "tent"}
     if pipeline != BURST and "halo" not in task.pipeline_options:
         return {}
-    sizes: dict[str, Any] = {"strip_rows": _TILE, "width": _TILE}
+    side = _NOISY_TILE if task.samples == NOISY else _TILE
+    sizes: dict[str, Any] = {"strip_rows": side, "width": side}
     integers = "tables" if pipeline == BURST else "doubled" if task.samples == NOISY else "auto"
     return {**sizes, "form": integers} if form == INTEGERS else sizes
 
