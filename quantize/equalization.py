@@ -81,7 +81,7 @@ def _group(exported: Any, reader: Any, rules: Mapping[str, Rule]) -> tuple[list[
         else:
             return None
     weight, sizes = constant(exported, reader, 1), {len(constant(exported, node, 1)) for node in makers}
-    is_alone = all(_readers(exported, node) == 1 for node in (*makers, reader))
+    is_alone = all(readers(exported, node) == 1 for node in (*makers, reader))
     return (makers, reader) if is_alone and sizes == {weight.shape[1]} else None
 
 
@@ -95,7 +95,7 @@ def _is_grouped(node: Any) -> bool:
     return node.args[_GROUPS:] not in {(), (1,)}
 
 
-def _readers(exported: Any, node: Any) -> int:
+def readers(exported: Any, node: Any) -> int:
     """Count the operators that share the weights of a node."""
     name = node.args[1].target
     return sum(len(one.users) for one in exported.graph.nodes if one.op == "get_attr" and one.target == name)

@@ -86,7 +86,7 @@ def _prepared(job: GraphJob) -> tuple[Any, dict[str, Any]]:
     module, examples = job.network
     exported = torch.export.export(module.eval(), examples, strict=False).module()
     nodes = [node for node in exported.graph.nodes if node.op == "call_function"]
-    rules = dict(zip((node.name for node in nodes), job.rules(map(_described, nodes)), strict=True))
+    rules = dict(zip((node.name for node in nodes), job.rules(map(described, nodes)), strict=True))
     # XNNPACK has no convolution with 8-bit weights alone: what asks for it stays float.
     rules = {name: rule if rule.activations == "int8" else Rule() for name, rule in rules.items()}
     equalized = equalization.equalize(exported, rules, _tensors(job))
@@ -120,7 +120,7 @@ def _compensate(exported: Any, chosen: set[str], job: GraphJob) -> None:
     """Round the weights of the `chosen` nodes so that their errors cancel on the calibration pictures."""
     import torch
 
-    layers = {node: layer for node in exported.graph.nodes if node.name in chosen for layer in _layer(exported, node)}
+    layers = {node: layer for node in exported.graph.nodes if node.name in chosen for layer in layer_of(exported, node)}
     if not layers:
         return
 
@@ -141,7 +141,7 @@ def _compensate(exported: Any, chosen: set[str], job: GraphJob) -> None:
             equalization.constant(exported, node, 1).copy_(torch.from_numpy(layer.rounded()))
 
 
-def _layer(exported: Any, node: Any) -> Iterable[Layer]:
+def layer_of(exported: Any, node: Any) -> Iterable[Layer]:
     """Describe a node: 2-D convolutions without groups, and products with a matrix."""
     kind, weight = str(node.target), equalization.constant(exported, node, 1)
     if weight is None:
@@ -190,7 +190,7 @@ def _trained(config: Any) -> Any:
     return replace(config, **kept, weight=weight)
 
 
-def _described(node: Any) -> Operator:
+def described(node: Any) -> Operator:
     """Describe a node: its names are its own, its module's and its constants'."""
     stack = node.meta.get("nn_module_stack") or {}
     modules = [str(path) for path, _ in stack.values()]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 from viewfinder import artifact, files
 from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.errors import BadArtifactError, MissingToolError, UsageError
-from viewfinder.quantize import pt2e
+from viewfinder.quantize import pt2e, refitting
 from viewfinder.quantize.job import Abilities, Convert, Feeds, GraphJob, Observe, Tuning
 from viewfinder.recipe import BadRecipeError, Recipe
 
@@ -31,6 +33,7 @@ class Aids:
         networks: graph name to the PyTorch module and its example inputs (ExecuTorch, and whatever goes through PT2E).
         tuning: how their weights are trained; None does not.
         convert: writes a quantized module in the artifact's format; None takes the format's own quantizer.
+        rewrite: writes a float module in the artifact's format, for recipes that refit weights.
     """
 
     feeds: Mapping[str, tuple[Feeds, ...]] = field(default_factory=dict)
@@ -38,6 +41,7 @@ class Aids:
     networks: Mapping[str, tuple[Any, tuple[Any, ...]]] = field(default_factory=dict)
     tuning: Tuning | None = None
     convert: Convert | None = None
+    rewrite: Convert | None = None
 
 
 def writer(name: str) -> ModuleType:
@@ -97,7 +101,8 @@ def quantize(parent: Artifact, recipe: Recipe, folder: Path, aids: Aids | None =
                 aids.convert,
                 parent.format,
             )
-            graphs.append(replace(graph, notes={**graph.notes, **_graph(job, module, parent, graph)}))
+            with _refitted(job, aids.rewrite) as ready:
+                graphs.append(replace(graph, notes={**graph.notes, **_graph(ready, module, parent, graph)}))
         if not any(_changed(graph) for graph in graphs):
             raise BadRecipeError(
                 f"no operator of {parent.folder} fits a rule of the recipe that is not float",
@@ -110,10 +115,27 @@ def quantize(parent: Artifact, recipe: Recipe, folder: Path, aids: Aids | None =
             graphs=tuple(graphs),
             parent_sha256=parent.sha256,
             recipe={**parent.recipe, **recipe.to_dict()},
-            tools={**parent.tools, **_versions((*module.TOOLS, *(pt2e.TOOLS if aids.convert else ())))},
+            tools={**parent.tools, **_versions((*module.TOOLS, *(pt2e.TOOLS if aids.networks else ())))},
         )
         artifact.write_manifest(made, partial)
     return artifact.load(folder, parent=parent)
+
+
+@contextmanager
+def _refitted(job: GraphJob, rewrite: Convert | None) -> Iterator[GraphJob]:
+    """Put a file with refitted weights in place of the graph's own, where the recipe asks for it."""
+    if not (job.recipe.is_refitted and job.recipe.touches(job.name)):
+        yield job
+        return
+    if job.network is None or rewrite is None:
+        raise UsageError(
+            f"the recipe refits the weights of the graph {job.name}, and its PyTorch network is not known",
+            'quantize the model by its name, or ask for rounding "compensated"',
+        )
+    with tempfile.TemporaryDirectory(prefix="viewfinder-quantize-") as folder:
+        source = Path(folder) / job.source.name
+        rewrite(job.name, refitting.refitted(job), source)
+        yield replace(job, source=source)
 
 
 def _graph(job: GraphJob, module: ModuleType, parent: Artifact, graph: GraphFile) -> dict[str, Any]:

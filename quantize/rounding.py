@@ -6,6 +6,9 @@ with scales up to 2 % larger (five draws), lost up to 1.02 dB against the truth 
 photographs; rounded as here, 0.23 dB. The method is GPTQ's (Frantar, Ashkboos, Hoefler, Alistarh, 2022): weight after
 weight is rounded, and those not rounded yet make up for the error, as far as the inputs' second moments let them.
 
+Where errors pass on through many layers, `Fit` moves the weights of each layer first, to what gives the float layer's
+results on the inputs that the rounded layers in front of it make.
+
 What comes back are float weights that lie on the grid of the scale ``largest / 127``, which every format's tool finds
 again, so that it stores them as they are.
 """
@@ -25,6 +28,8 @@ MOST_PLACES = 512
 """Places per input whose neighbourhoods count, evenly spaced."""
 _DAMPING = 0.01
 """Share of the mean second moment that is added to each: inputs that the pictures never used stay bounded."""
+_HOLD = 1e-3
+"""The same where weights are moved: how much keeps them where they are."""
 _ALMOST = 1e-6
 
 Array = NDArray[np.float64]
@@ -65,13 +70,13 @@ class Layer:
             np.zeros((min(MOST_COLUMNS, columns - start),) * 2) for start in range(0, columns, MOST_COLUMNS)
         ]
 
+    def fit(self) -> Fit:
+        """Return the same layer, to be fitted behind others."""
+        return Fit(self._weight.copy(), self._window)
+
     def see(self, array: NDArray[np.float32]) -> None:
         """Look at an input of the float layer: ``[B, in, H, W]`` with a window, ``[..., in]`` without."""
-        if self._window is None:
-            seen = _spaced(array.reshape(-1, self._weight.shape[1])).astype(np.float64)
-        else:
-            kernel = (self._weight.shape[2], self._weight.shape[3])
-            seen = np.concatenate([neighbourhoods(one, kernel, self._window) for one in array])
+        seen = _inputs(array, self._weight, self._window)
         for number, moment in enumerate(self._moments):
             part = seen[:, number * MOST_COLUMNS : number * MOST_COLUMNS + len(moment)]
             np.add(moment, part.T @ part, out=moment)
@@ -79,12 +84,58 @@ class Layer:
     def rounded(self) -> NDArray[np.float32]:
         """Return the weights on the grid; the largest of every output stays as it is, so that the scale does too."""
         flat = self._weight.reshape(len(self._weight), -1).astype(np.float64)
-        largest = np.abs(flat).max(1)
-        scale = np.where(largest > 0, largest, 1) / LEVELS
+        scale = _scale(flat)
         parts = np.split(flat, range(MOST_COLUMNS, flat.shape[1], MOST_COLUMNS), axis=1)
         made = [_compensated(part, scale, moment) for part, moment in zip(parts, self._moments, strict=True)]
         result: NDArray[np.float32] = (np.concatenate(made, axis=1) * scale[:, None]).astype(np.float32)
         return result.reshape(self._weight.shape)
+
+
+class Fit:
+    """The weights of a layer behind others that are rounded: what it sees now, and what it saw when they were not."""
+
+    def __init__(self, weight: NDArray[np.float32], window: Window | None = None) -> None:
+        """Take weights ``[out, in, rows, columns]`` with a window, or ``[out, in]`` without."""
+        self._weight, self._window = weight, window
+        self._count, columns = 0, weight[0].size
+        self._now, self._was = np.zeros(columns), np.zeros(columns)
+        self._moment, self._cross = np.zeros((columns, columns)), np.zeros((columns, columns))
+
+    def see(self, now: NDArray[np.float32], was: NDArray[np.float32]) -> None:
+        """Look at an input behind rounded layers and at the same one of the float network, as `Layer.see` does."""
+        new, old = (_inputs(one, self._weight, self._window) for one in (now, was))
+        self._count += len(new)
+        for total, part in ((self._now, new.sum(0)), (self._was, old.sum(0))):
+            np.add(total, part, out=total)
+        for moment, part in ((self._moment, new.T @ new), (self._cross, old.T @ new)):
+            np.add(moment, part, out=moment)
+
+    def fitted(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return weights on the grid, and what to add to the bias of each output so that its mean stays."""
+        flat = self._weight.reshape(len(self._weight), -1).astype(np.float64)
+        now, was = self._now / self._count, self._was / self._count
+        moment = self._moment - self._count * np.outer(now, now)
+        cross = self._cross - self._count * np.outer(was, now)
+        hold = _HOLD * (float(np.diag(moment).mean()) or 1.0) * np.eye(len(now))
+        moved = np.linalg.solve(moment + hold, (flat @ (cross + hold)).T).T
+        scale = _scale(moved)
+        made = _compensated(moved, scale, moment) * scale[:, None]
+        weight: NDArray[np.float32] = made.astype(np.float32).reshape(self._weight.shape)
+        return weight, (flat @ was - made @ now).astype(np.float32)
+
+
+def _scale(flat: Array) -> Array:
+    """Return the step of every output's weights ``[out, n]``."""
+    largest = np.abs(flat).max(1)
+    return np.where(largest > 0, largest, 1) / LEVELS
+
+
+def _inputs(array: NDArray[np.float32], weight: NDArray[np.float32], window: Window | None) -> Array:
+    """List what a layer's weights see at some places of its input."""
+    if window is None:
+        return _spaced(array.reshape(-1, weight.shape[1])).astype(np.float64)
+    kernel = (weight.shape[2], weight.shape[3])
+    return np.concatenate([neighbourhoods(one, kernel, window) for one in array])
 
 
 def _spaced(rows: NDArray[np.float32]) -> NDArray[np.float32]:

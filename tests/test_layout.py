@@ -113,7 +113,9 @@ def _without_type_checking(tree: ast.Module) -> ast.Module:
     return tree
 
 
-PYTORCH_GRAPHS = {f"quantize/{name}.py" for name in ("equalization", "executorch", "pt2e", "ranges", "tuning")}
+PYTORCH_GRAPHS = {
+    f"quantize/{name}.py" for name in ("equalization", "executorch", "pt2e", "ranges", "refitting", "tuning")
+}
 """PT2E quantizes PyTorch's own graphs, which no file holds."""
 
 

@@ -24,8 +24,9 @@ WEIGHTS = (FLOAT, "fp16", "int8", "int4", "palette8", "palette6", "palette4")
 ACTIVATIONS = (FLOAT, "fp16", "int8", "int16", "dynamic")
 """``dynamic``: int8, with a range that the runtime looks up at every call (LiteRT)."""
 GRANULARITIES = ("channel", "tensor")
-ROUNDINGS = ("nearest", "compensated")
-"""``compensated``: the errors of a filter's weights cancel on the calibration pictures; for int8, per channel."""
+ROUNDINGS = ("nearest", "compensated", "refitted")
+"""``compensated``: the errors of a filter's weights cancel on the calibration pictures; for int8, per channel.
+``refitted``: each layer makes up for those before it as well; from the PyTorch network, for weights alone."""
 TARGETS = ("cpu", "npu")
 
 
@@ -99,6 +100,11 @@ class Rule:
             return self.weights
         bits = {"int8": "8", "int4": "4"}.get(self.weights, f"-{self.weights}")
         return f"w{bits}" + {"int8": "a8", "int16": "a16", "dynamic": "-dynamic"}.get(self.activations, "")
+
+    @property
+    def is_refitted(self) -> bool:
+        """Tell whether the weights have to make up for the layers before them."""
+        return (self.rounding, self.weights, self.granularity) == ("refitted", "int8", "channel")
 
     def covers(self, graph: str) -> bool:
         """Tell whether the rule is for operators of `graph` at all."""
@@ -218,8 +224,13 @@ class Recipe:
     def needs_calibration(self) -> bool:
         """Tell whether pictures have to pass through: for activation ranges, or for the rounding of weights."""
         return bool(self.native) or any(
-            rule.activations in {"int8", "int16"} or rule.is_compensated for rule in self.rules
+            rule.activations in {"int8", "int16"} or rule.is_compensated or rule.is_refitted for rule in self.rules
         )
+
+    @property
+    def is_refitted(self) -> bool:
+        """Tell whether some rule needs the PyTorch network, to move its weights before they are rounded."""
+        return any(rule.is_refitted for rule in self.rules)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON data."""

@@ -88,16 +88,23 @@ def test_pictures_keep_their_last_operator(parent, last):
     assert [rule.kind for rule in recipe.rules_for("model", chain("a", last))] == ["w8a8", "float"]
 
 
+@pytest.mark.parametrize(("planes", "kept"), [(1, 9), (3, 4)])
 @pytest.mark.parametrize(
-    "tenth", ["layers.9.weight", "layers_9_weight", "DnCNN_module/torch.nn.modules.conv.Conv2d_9;1"]
+    "named", ["layers.{}.weight", "layers_{}_weight", "DnCNN_module/torch.nn.modules.conv.Conv2d_{};1"]
 )
-def test_denoisers_keep_what_puts_the_noise_together(parent, tenth):
-    """Of a denoiser, in any format's names, the tenth layer and what is behind it stay float; no layer before it."""
-    denoiser = replace(parent, parameters={**parent.parameters, "samples": "noisy"})
-    names = ("layers.1.weight", "Conv2d_1;1", "layers.8.weight", tenth, "relu", "enhanced")
+def test_denoisers_keep_what_puts_the_noise_together(parent, planes, kept, named):
+    """Of a denoiser, in any format's names, grey's tenth and colour's fifth layer and what follows stay float."""
+    graph = parent.graphs[0]
+    taken = replace(graph.inputs[0], shape=(1, planes, 16, 16), layout="NCHW")
+    denoiser = replace(
+        parent,
+        parameters={**parent.parameters, "samples": "noisy"},
+        graphs=(replace(graph, inputs=(taken,)),),
+    )
+    names = [named.format(number) for number in (0, 1, kept - 1, kept)]
     for precision in ("w8a8", "mixed"):
-        kinds = [rule.kind for rule in defaults.recipe(denoiser, precision).rules_for("model", chain(*names))]
-        assert kinds == ["w8a8"] * 3 + ["float"] * 3
+        rules = defaults.recipe(denoiser, precision).rules_for("model", chain(*names, "relu", "enhanced"))
+        assert [rule.kind for rule in rules] == ["w8a8"] * 3 + ["float"] * 3
 
 
 @pytest.mark.parametrize(

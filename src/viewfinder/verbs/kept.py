@@ -23,7 +23,8 @@ def entry(parent: Artifact, recipe: Recipe, tuning: Tuning | None, *, through_pt
     The parent's hash stands for its network, whose PyTorch form is compared with it; the recipe holds the hash of the
     calibration pictures.
     """
-    tools = (*quantizer.writer(parent.format).TOOLS, *(pt2e.TOOLS if through_pt2e else ()), "numpy")
+    takes_network = through_pt2e or recipe.is_refitted or parent.format == "executorch"
+    tools = (*quantizer.writer(parent.format).TOOLS, *(pt2e.TOOLS if takes_network else ()), "numpy")
     root = Path(viewfinder.__file__).parent
     parts = {
         "parent": parent.sha256,
@@ -33,6 +34,6 @@ def entry(parent: Artifact, recipe: Recipe, tuning: Tuning | None, *, through_pt
         "tools": fingerprint.versions(tools),
         "machine": platform.machine(),
         "source": fingerprint.sources(path for pattern in _SOURCES for path in root.glob(pattern)),
-        "exporter": fingerprint.exporter_source() if through_pt2e or parent.format == "executorch" else "",
+        "exporter": fingerprint.exporter_source() if takes_network else "",
     }
     return files.cache_folder(exporter.CACHE, fingerprint.key(parts))

@@ -16,6 +16,7 @@ from viewfinder.quantize import calibration, defaults, quantizer, tflite
 from viewfinder.quantize.job import Tuning
 from viewfinder.quantize.quantizer import Aids
 from viewfinder.recipe import BadRecipeError, Recipe, read_json
+from viewfinder.task import NOISY
 from viewfinder.verbs import calibrating, feeding, kept, recutting
 from viewfinder.verbs.calibrating import Asked, Chosen
 
@@ -126,7 +127,7 @@ def quantize(request: QuantizeRequest, progress: Progress | None = None) -> Quan
     _check_words(request, given)
     there = _there(request)
     chosen = Chosen()
-    if _may_need_calibration(request, given):
+    if _may_need_calibration(request, given, there):
         asked = Asked(request.calibration_data, request.samples, request.min_coverage)
         chosen = calibrating.choose(asked, calibrating.kind_of(request.subject, there))
     parents, warnings = _chosen(request, given, _exported(request, given, say) if there is None else there)
@@ -179,10 +180,13 @@ def _recipe(request: QuantizeRequest, given: Any, parent: Artifact) -> Recipe:
     return Recipe(tflite.precision_of(given), native={tflite.NATIVE: named})
 
 
-def _may_need_calibration(request: QuantizeRequest, given: Any) -> bool:
-    """Tell whether activation ranges will have to be measured, before there is an artifact to ask about."""
+def _may_need_calibration(request: QuantizeRequest, given: Any, there: Sequence[Artifact] | None) -> bool:
+    """Tell whether pictures will have to pass through, before there is an artifact to ask about."""
     if given is None:
-        return defaults.precision(request.precision or "w8a8") not in {"fp16", "w8"}
+        meant = defaults.precision(request.precision or "w8a8")
+        if meant == "w8":  # of denoisers, weights are refitted
+            return calibrating.kind_of(request.subject, there) == NOISY
+        return meant != "fp16"
     return tflite.is_native(given) or _own(request, given).needs_calibration
 
 
@@ -256,14 +260,16 @@ def _aids(request: QuantizeRequest, parent: Artifact, recipe: Recipe, chosen: Ch
         graphs = [name for name in graphs if name in named]
     needed = graphs if recipe.needs_calibration else []
     feeds = feeding.record(parent, (sample.read() for sample in chosen.samples), needed) if needed else {}
-    if parent.format != "executorch" and not request.through_pt2e:
+    if parent.format != "executorch" and not request.through_pt2e and not recipe.is_refitted:
         return Aids(feeds, feeding.ranges)
     name = request.model or (request.subject if _is_model(request.subject) else parent.task)
     networks = recutting.networks(parent, name, request.weights)
     for graph in parent.graphs:
         recutting.check_same(parent, graph, networks[graph.name], feeds.get(graph.name, ()))
-    convert = None if parent.format == "executorch" else recutting.converter(parent, networks)
-    return Aids(feeds, feeding.ranges, networks, request.tuning, convert)
+    rewrite = recutting.converter(parent, networks, is_rounded=False) if recipe.is_refitted else None
+    is_pt2e = request.through_pt2e and parent.format != "executorch"
+    convert = recutting.converter(parent, networks, is_rounded=True) if is_pt2e else None
+    return Aids(feeds, feeding.ranges, networks, request.tuning, convert, rewrite)
 
 
 def _is_model(name: str) -> bool:

@@ -65,8 +65,10 @@ def _shape_of(graph: Any) -> tuple[Any, ...]:
     return (graph.name, *((spec.name, spec.shape, spec.layout) for spec in (*graph.inputs, *graph.outputs)))
 
 
-def converter(parent: Artifact, networks: dict[str, tuple[Any, tuple[Any, ...]]]) -> Callable[[str, Any, Path], Any]:
-    """Return what writes a rounded module in place of a graph of `parent`, in its format."""
+def converter(
+    parent: Artifact, networks: dict[str, tuple[Any, tuple[Any, ...]]], *, is_rounded: bool
+) -> Callable[[str, Any, Path], Any]:
+    """Return what writes a module in place of a graph of `parent`, in its format: a PT2E graph or a float network."""
     from viewfinder.export import exporter
     from viewfinder.export.request import Conversion, Graph
 
@@ -77,6 +79,6 @@ def converter(parent: Artifact, networks: dict[str, tuple[Any, tuple[Any, ...]]]
     def convert(name: str, module: Any, path: Path) -> Any:
         """Write a module as the file of a graph; return what the format says of it."""
         graph = Graph(name, module, networks[name][1], graphs[name].inputs, graphs[name].outputs)
-        return writer.convert(Conversion(graph, path, "float", {**metadata, "graph": name}, is_rounded=True))
+        return writer.convert(Conversion(graph, path, "float", {**metadata, "graph": name}, is_rounded=is_rounded))
 
     return convert
