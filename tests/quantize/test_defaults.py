@@ -107,6 +107,19 @@ def test_denoisers_keep_what_puts_the_noise_together(parent, planes, kept, named
         assert [rule.kind for rule in rules] == ["w8a8"] * 3 + ["float"] * 3
 
 
+def test_denoisers_have_a_precision_in_8_bits_that_keeps_faint_noise(parent):
+    """w8 refits all weights and keeps activations float; w8a8 warns and names it; photographs need no warning."""
+    denoiser = replace(parent, parameters={**parent.parameters, "samples": "noisy"})
+    recipe = defaults.recipe(denoiser, "w8")
+    assert recipe.is_refitted
+    assert recipe.needs_calibration
+    assert defaults.warnings(denoiser, recipe) == []
+    assert "--precision w8 " in defaults.warnings(denoiser, defaults.recipe(denoiser, "w8a8"))[0]
+    assert defaults.warnings(denoiser, defaults.recipe(denoiser, "w8a8", "npu")) == []
+    assert defaults.warnings(parent, defaults.recipe(parent, "w8a8")) == []
+    assert not defaults.recipe(parent, "w8").needs_calibration
+
+
 @pytest.mark.parametrize(
     ("name", "precision"),
     [

@@ -142,6 +142,7 @@ def quantize(request: QuantizeRequest, progress: Progress | None = None) -> Quan
         made.append(_made(request, parent, recipe, chosen, folder))
         seconds[name] = time.perf_counter() - start
         warnings += tflite.warnings(recipe.rules) if parent.format == "tflite" else []
+        warnings += defaults.warnings(parent, recipe)
     return QuantizeResult(tuple(made), seconds, tuple(warnings))
 
 
