@@ -47,6 +47,8 @@ MOST_ITERATIONS = 1_000_000
 """Of a sustained run, which is to end by its time; the service's default are 100."""
 _ASK_S = 300.0
 _MOST_ANSWER_BYTES = 1 << 24
+_FRAME = re.compile(r"[\s|\u2500-\u257f]+")
+"""Lines and the box around them, in which the client says what to do."""
 _FORM = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 
 
@@ -64,6 +66,17 @@ def _python() -> str | None:
         return sys.executable
     found = toolchains.python(TOOLCHAIN)
     return str(found) if found else None
+
+
+def problem() -> str:
+    """Return why the service cannot be used from here, or ""; asks it for its list, and sends nothing of the user's."""
+    if _python() is None:
+        return f"SDK absent: the client of Qualcomm AI Hub is not installed; {toolchains.remedy(TOOLCHAIN)}"
+    try:
+        Hosted("*").phones()
+    except ViewfinderError as error:
+        return f"{error.message}; {error.hint}"
+    return ""
 
 
 def open(detail: str) -> Hosted:  # noqa: A001 as the standard library's modules do
@@ -91,8 +104,7 @@ class Hosted:
 
     def info(self) -> DeviceInfo:
         """Look the phone up in the service's list."""
-        listed = self._ask({"act": "devices"}).get("devices")
-        rows = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+        rows = self.phones()
         mine = [one for one in rows if one.get("name") == self.phone]
         if not mine:
             known = ", ".join(sorted({str(one.get("name"))[:60] for one in rows})[:10])
@@ -100,6 +112,11 @@ class Hosted:
         facts = [str(one)[:100] for one in mine[-1].get("attributes") or []]
         chip = next((one.partition(":")[2] for one in facts if one.startswith("chipset:")), "unknown")
         return DeviceInfo(self.name, chip, 1, None, f"{mine[-1].get('os')} at Qualcomm AI Hub", Evidence.MEASURED)
+
+    def phones(self) -> list[dict[str, Any]]:
+        """Ask the service for its list, a phone once for each version of its system."""
+        listed = self._ask({"act": "devices"}).get("devices")
+        return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
     def problem(self) -> str:
         """Return why the phone cannot be used now, or ""; asks the service."""
@@ -262,7 +279,7 @@ class Hosted:
         if not isinstance(answer, dict):
             raise self._garbage()
         if "error" in answer:
-            raise _refused(self.name, str(answer.get("type")), str(answer["error"])[:500])
+            raise _refused(self.name, str(answer.get("type")), _FRAME.sub(" ", str(answer["error"]))[:500].strip())
         return answer
 
     def _garbage(self) -> DeviceError:

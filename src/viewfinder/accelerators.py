@@ -105,9 +105,7 @@ _ALL = (
         "rk3588",
     ),
     Accelerator(
-        "qualcomm-ai-hub", "Qualcomm AI Hub", ABSENT, "onnx", "the float or w8a8 ONNX artifact",
-        needs=f"{_SDK}: qai-hub (viewfinder doctor --install qai-hub), an account's token and a network; with them, "
-        "`viewfinder verify ARTIFACT --target onnx@hosted:NAME`",
+        "qualcomm-ai-hub", "Qualcomm AI Hub", "ai_hub", "onnx", "the float or w8a8 ONNX artifact",
     ),
 )  # fmt: skip
 ACCELERATORS: Mapping[str, Accelerator] = MappingProxyType({one.name: one for one in _ALL})

@@ -9,7 +9,7 @@ import pytest
 from tests.verbs.test_profile import SIDE, write
 
 from viewfinder import artifact, golden
-from viewfinder.devices import DeviceBusyError
+from viewfinder.devices import DeviceBusyError, hosted
 from viewfinder.errors import Exit, UsageError
 from viewfinder.golden import Golden, GoldenPhoto
 from viewfinder.measurement import Evidence
@@ -48,6 +48,27 @@ def test_the_same_artifact_on_a_hosted_phone(build, hub):
     assert (hub / "samples").read_text() == "4\n"
     verified(build)
     assert (hub / "uploads").read_text() == "model.onnx\n"
+
+
+def test_the_service_as_a_target_says_what_is_lacking(build, hub, monkeypatch):
+    """The client, the account, or only a phone's name: never a pass, the artifact is ready, and nothing is uploaded."""
+
+    def row():
+        """Verify; return what the one row says."""
+        result = verify(VerifyRequest(str(build), npus=("qualcomm-ai-hub",)))
+        assert result.exit_code is Exit.NOT_VERIFIED
+        (section,) = result.document.sections
+        return section.report.measurements[0].reason
+
+    assert "--target onnx@hosted:NAME" in row()
+    (hub / "locked").touch()
+    assert "no API token is configured" in row()
+    monkeypatch.setattr(hosted, "_python", lambda: None)
+    reason = row()
+    assert reason.startswith("not-run: SDK absent")
+    assert "viewfinder doctor --install qai-hub" in reason
+    assert "(ready: onnx-float)" in reason
+    assert not (hub / "uploads").exists()
 
 
 def test_a_phone_that_computes_something_else_fails(build, hub):

@@ -86,7 +86,7 @@ class Client:
 
     def __init__(self):
         if (ROOT / "locked").exists():
-            raise UserError("no API token is configured")
+            raise UserError("Failed.\n\n\u250c\u2500\u2500\u2510\n| no API token is\n| configured |\n\u2514\u2500\u2500\u2518")
 
     def get_devices(self, name="", os="", attributes=None):
         """List two phones."""
