@@ -46,7 +46,8 @@ class Rknn:
         try:
             code = getattr(self._rknn, name)(*words, **options)
         except Exception as error:  # its exceptions share no base class but this one
-            raise RuntimeError(f"{name}: {error}") from error
+            said = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            raise RuntimeError(f"{name}: {said[-1].strip()}") from error  # above it stand the toolkit's own lines
         if code:
             raise RuntimeError(f"{name} gave the code {code}")
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
+
+from viewfinder.runtime.engines import _rknn_worker
 from viewfinder.runtime.rknn import log
 
 # Version 2.5.0, HDRNet's strip of 12 x 1920, shortened.
@@ -29,3 +34,17 @@ def test_errors_are_found_once():
     (error,) = log.read(SAID).errors
     assert error.startswith("REGTASK: The bit width of field value exceeds the limit")
     assert not log.read("I rknn building done.\n").errors
+
+
+def test_a_refusal_is_the_last_line_of_a_traceback():
+    """The toolkit raises its whole traceback as one message; a code that is not 0 is told too."""
+    worker = object.__new__(_rknn_worker.Rknn)
+
+    def build():
+        raise ValueError("Traceback:\n  File 'quant_utils.py', line 213\nKeyError: 'merged_conv'\n\n")
+
+    worker._rknn = SimpleNamespace(build=build, init_runtime=lambda: -1)
+    with pytest.raises(RuntimeError, match=r"^build: KeyError: 'merged_conv'$"):
+        worker._step("build")
+    with pytest.raises(RuntimeError, match=r"^init_runtime gave the code -1$"):
+        worker._step("init_runtime")
