@@ -61,6 +61,15 @@ def recipe(parent: Artifact, name: str, target: str = "cpu") -> Recipe:
     return Recipe(meant, rules(parent, kind), target)
 
 
+def least(name: str) -> Recipe:
+    """Return what the default recipe of a precision asks of a format, whatever the artifact: one plain rule."""
+    meant = precision(name)
+    weights, activations = (
+        ("fp16", "fp16") if meant == "fp16" else _KINDS.get(name, _KINDS.get(meant, ("int8", "int8")))
+    )
+    return Recipe(meant, (Rule(weights=weights, activations=activations, reason="the precision that was asked for"),))
+
+
 def warnings(parent: Artifact, recipe: Recipe) -> list[str]:
     """Say what a recipe costs an artifact more than `viewfinder verify` allows; [] where nothing is known."""
     in_8_bits = any(rule.activations == "int8" for rule in recipe.rules)

@@ -138,6 +138,17 @@ def test_unusable_words(parent, changes, error, part):
         quantize(asked(parent, **changes))
 
 
+@pytest.mark.parametrize(("precision", "name"), [("w8", "executorch"), ("w8a16", "coreml")])
+def test_what_a_format_cannot_hold_is_refused_before_the_export(monkeypatch, precision, name):
+    """A model is not exported, which takes minutes, for a file that cannot be."""
+    from viewfinder.verbs import export
+
+    monkeypatch.setattr(export, "export", lambda *_: pytest.fail("exported"))
+    with pytest.raises(BadRecipeError, match=name) as refused:
+        quantize(QuantizeRequest("dncnn", precision, formats=(name,)))
+    assert refused.value.code == "not-in-this-format"
+
+
 def test_coverage_is_a_share(parent):
     """A coverage of 70 is refused."""
     with pytest.raises(UsageError, match="coverage of 70"):

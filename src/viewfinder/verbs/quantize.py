@@ -21,6 +21,7 @@ from viewfinder.verbs import calibrating, feeding, kept, recutting
 from viewfinder.verbs.calibrating import Asked, Chosen
 
 Progress = Callable[[str], None]
+DEFAULT_PRECISION = "w8a8"
 
 
 @dataclass(frozen=True)
@@ -147,11 +148,12 @@ def quantize(request: QuantizeRequest, progress: Progress | None = None) -> Quan
 
 
 def _check_words(request: QuantizeRequest, given: Any) -> None:
-    """Refuse unknown precisions and formats before anything is exported."""
-    if request.precision is not None:
-        defaults.precision(request.precision)
+    """Refuse unknown words, and a precision that a format cannot hold, before anything is exported."""
+    plain = defaults.least(request.precision or DEFAULT_PRECISION)
     for name in request.formats:
         quantizer.writer(name)
+        if given is None:
+            quantizer.check(plain, name, through_pt2e=request.through_pt2e)
     if given is not None and not tflite.is_native(given):
         own = _own(request, given)
         wanted = defaults.precision(request.precision) if request.precision else own.precision
@@ -172,7 +174,7 @@ def _own(request: QuantizeRequest, given: Any) -> Recipe:
 def _recipe(request: QuantizeRequest, given: Any, parent: Artifact) -> Recipe:
     """Return the recipe for one artifact."""
     if given is None:
-        return defaults.recipe(parent, request.precision or "w8a8", request.target or "cpu")
+        return defaults.recipe(parent, request.precision or DEFAULT_PRECISION, request.target or "cpu")
     if not tflite.is_native(given):
         return _own(request, given)
     base = defaults.recipe(parent, "w8a8")
@@ -184,7 +186,7 @@ def _recipe(request: QuantizeRequest, given: Any, parent: Artifact) -> Recipe:
 def _may_need_calibration(request: QuantizeRequest, given: Any, there: Sequence[Artifact] | None) -> bool:
     """Tell whether pictures will have to pass through, before there is an artifact to ask about."""
     if given is None:
-        meant = defaults.precision(request.precision or "w8a8")
+        meant = defaults.precision(request.precision or DEFAULT_PRECISION)
         if meant == "w8":  # of denoisers, weights are refitted
             return calibrating.kind_of(request.subject, there) == NOISY
         return meant != "fp16"
