@@ -75,7 +75,11 @@ MinCoverage = Annotated[
 ]
 OwnModel = Annotated[
     str | None,
-    typer.Option("--model", metavar="FILE:TASK", help="The network of an ExecuTorch artifact that is not shipped."),
+    typer.Option(
+        "--model",
+        metavar="FILE:TASK",
+        help="A network that is not shipped: for ExecuTorch, --pt2e, and w8 of denoisers.",
+    ),
 ]
 
 ThroughPT2E = Annotated[

@@ -39,7 +39,7 @@ class QuantizeRequest:
             `viewfinder.quantize.calibration.default`.
         samples: most photographs or bursts that are taken of them.
         min_coverage: least share of the strata that must hold a sample, 0..1.
-        model: for ExecuTorch artifacts of a network that is not shipped: ``path/to/file.py:TASK``.
+        model: of a network that is not shipped, where PyTorch's is needed: ``path/to/file.py:TASK``.
         weights: of a model.
         use_cache: serve and keep artifacts in the cache, the float ones and the quantized ones.
         pt2e: quantize the PyTorch network in place of the file, as ExecuTorch always has it.
