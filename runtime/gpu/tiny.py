@@ -1,9 +1,11 @@
-"""The smallest TFLite, ONNX and ncnn files: one addition, by which a backend is tried before it is believed."""
+"""One addition as TFLite, ONNX, ncnn and ExecuTorch files, by which a backend is tried before it is believed."""
 
 from __future__ import annotations
 
+import base64
 import json
 import tempfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,15 @@ def tried(who: str, write: Callable[[Path], Path], opened: Opened, tolerance: fl
     return None if right else f"{who} adds {EXPECTED.tolist()} as {found.tolist()}"
 
 
+_PTE = (
+    "eNqtUsFOwkAQnZZSV+SASAgHDs2GgwdigvGAnDzoH3gwIUSR1tikKQS2EWNI/ACPfolf4MGDR48e/RLr27KQbcUEjTSPYWY7772ZpU5EJ6et"
+    "fQQqUQ3fFcQiMbIQZUa0CxxoYHEcW4gGpT8yZ4CVPOl6PflVBVeDHGQ1TaeKkwbQVrgAXoBX4E36Mokec0Smxvm8QltqNj7jWHooAmihYSRo"
+    "E7EvvLDT6buuereUdBWWHgqq51hhyYdZS0qCqemYOstr2lLLpLRHI1NbcH4AD2qvMm9DQ2qTacOPRXZmt2c4lzdD+TKVaTtxypITC/n8jmqL"
+    "Hdt2Mo+t6ZFh5qyMHyu5qyJtqXnmfJR/UvMu+cA4Re1oLb4Cdj3nW/it0M43v1n+d/Dfr+mXaX7lPR0C3VbTuePiduTxjhNGQdB0+GAYCm8q"
+    "tMK1H7hjLzyfjLwByt3erCf/z0amn19GfiD8cLInolHg8RQXl2R8Fdu/9f/C/x+nnq2c1vUHImO22+M/UcjV0QZwNRzf9McufQHpuKts"
+)
+"""``to_edge(torch.export.export(addition, summands)).to_executorch()`` of ExecuTorch 1.5.1, compressed."""
+
 _NCNN = """7767517
 3 3
 Input left 0 1 left
@@ -63,6 +74,13 @@ def write_ncnn(folder: Path) -> Path:
         for side, specs in (("inputs", GRAPH.inputs), ("outputs", GRAPH.outputs))
     }
     (path / "ends.json").write_text(json.dumps(ends), encoding="utf-8")
+    return path
+
+
+def write_executorch(folder: Path) -> Path:
+    """Write the ExecuTorch program and return its path."""
+    path = folder / "tiny.pte"
+    path.write_bytes(zlib.decompress(base64.b64decode(_PTE)))
     return path
 
 
@@ -90,7 +108,7 @@ def write(folder: Path) -> Path:
     return path
 
 
-WRITERS = {"tflite": write, "onnx": write_onnx, "ncnn": write_ncnn}
+WRITERS = {"tflite": write, "onnx": write_onnx, "ncnn": write_ncnn, "executorch": write_executorch}
 """By format of artifacts."""
 
 

@@ -113,7 +113,7 @@ def test_an_engine_without_its_toolchain_says_how_to_get_it():
         assert (found[name].state, found[name].remedy) == (State.MISSING, f"viewfinder doctor --install {name}")
 
 
-@pytest.mark.parametrize("name", ["litert", "onnxruntime"])
+@pytest.mark.parametrize("name", ["executorch", "litert", "onnxruntime"])
 def test_an_engine_that_adds_wrongly_is_not_believed(monkeypatch, name):
     """That its package is there says little: it is given one addition."""
     engine = engines.load(name)
