@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -82,6 +83,16 @@ def test_models_lists_every_model(capfd):
     assert (code, found["status"], found["command"]) == (0, "pass", "models")
     assert [model["name"] for model in found["result"]] == models.names()
     assert {model["parameters"] for model in found["result"] if model["name"] == "hdrnet"} == {482_080}
+
+
+def test_models_fit_a_terminal(capfd):
+    """One line per test set, its gains side by side; a network without weights says so."""
+    assert main(["models"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 120
+    (line,) = (line for line in lines if line.startswith("kpn-lite "))
+    assert re.search(r"344,717 +bursts +CBSD68: gain 1 \d+\.\d, gain 2 \d+\.\d, gain 4 \d+\.\d, gain 8 \d+\.\d$", line)
+    assert any(re.search(r"^kpn-paper +28,703,064 +none$", line) for line in lines)
 
 
 def test_cache_is_where_the_environment_says_and_gets_emptied(capfd, own_cache):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
@@ -20,23 +20,26 @@ _REASON = 120
 
 
 def models(found: Sequence[Model]) -> str:
-    """One line per weights; the first weights of a model are its default."""
+    """One line per weights and test set; the first weights of a model are its default."""
     rows = []
     for model in found:
         parameters = "" if model.parameters is None else f"{model.parameters:,}"
-        for place, weights in enumerate(model.weights or (None,)):
-            name = model.name if place == 0 else ""
-            trained = "" if weights is None else weights.name
-            figures = "" if weights is None else _psnr(weights.psnr_db)
-            rows.append((name, parameters if place == 0 else "", trained, figures, model.paper if place == 0 else ""))
-    return table(("model", "parameters", "weights", "PSNR, held-out photographs", "paper"), rows)
+        first = (model.name, parameters)
+        for weights in model.weights or (None,):
+            trained = "none" if weights is None else weights.name
+            for figures in _psnr({} if weights is None else weights.psnr_db):
+                rows.append((*first, trained, figures))
+                first, trained = ("", ""), ""
+    return table(("model", "parameters", "weights", "PSNR in dB, held-out photographs"), rows)
 
 
-def _psnr(figures: object) -> str:
-    """Write a card's figures: ``gb82 32.4 dB, cbsd68 33.7 dB``."""
-    if not isinstance(figures, dict):
-        return ""
-    return ", ".join(f"{name} {value:.1f} dB" for name, value in figures.items())
+def _psnr(figures: Mapping[str, float]) -> list[str]:
+    """Write a card's figures, one line per set: ``CBSD68: gain 1 36.6, gain 2 34.0``."""
+    sets: dict[str, list[str]] = {}
+    for name, value in figures.items():
+        place, _, kind = name.partition(", ")
+        sets.setdefault(place, []).append(f"{kind} {value:.1f}".strip())
+    return [f"{place}: {', '.join(values)}" for place, values in sets.items()] or [""]
 
 
 def diagnosis(found: Diagnosis) -> str:
