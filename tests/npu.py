@@ -11,8 +11,8 @@ from viewfinder.devices import toolchains
 
 # Read when this file is imported: every test gets a cache of its own.
 INSTALLED = {
-    name: Path(os.environ.get(f"VIEWFINDER_{name.upper()}") or toolchains.folder(name))
-    for name in ("qnn", "vela", "coreai", "tosa", "lavapipe", "ncnn", "rknn")
+    name: Path(os.environ.get(f"VIEWFINDER_{name.upper().replace('-', '_')}") or toolchains.folder(name))
+    for name in ("qnn", "vela", "coreai", "tosa", "lavapipe", "ncnn", "rknn", "tflite-runtime")
 }
 
 

@@ -67,7 +67,7 @@ def doctor(
     ] = None,
     remove: Annotated[str | None, typer.Option("--remove", metavar="NAME", help="Delete this toolchain.")] = None,
 ) -> Outcome:
-    """Show what is installed or missing, and what mends it."""
+    """Show what is installed or missing, have every engine do one addition, say what mends it."""
     from viewfinder.verbs import doctor as looking
 
     if install and remove:

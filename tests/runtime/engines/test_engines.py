@@ -95,7 +95,7 @@ def test_tensorflow_here_needs_no_environment(monkeypatch):
 
 
 @pytest.mark.npu
-@pytest.mark.parametrize("name", ["coreai", "ncnn", "tosa"])
+@pytest.mark.parametrize("name", ["coreai", "ncnn", "tflite-runtime", "tosa"])
 def test_a_toolchains_engine_adds(name, own_cache):
     """Core AI's model is authored by the toolchain itself."""
     npu.lend(own_cache, name)
