@@ -105,10 +105,10 @@ def _graph(found: Artifact, graph: GraphFile) -> GraphFacts:
 
 def _noted(graph: GraphFile) -> Contents:
     """Say what the exporter wrote down of a file whose format only its vendor's tools read, as Core AI's."""
-    ends = [
+    inputs, outputs = (
         tuple(Tensor(spec.name, spec.shape, spec.dtype) for spec in specs) for specs in (graph.inputs, graph.outputs)
-    ]
-    return Contents(*ends, graph.notes.get("operators", {}), macs=None, transposes=None, weights_bytes=None)
+    )
+    return Contents(inputs, outputs, graph.notes.get("operators", {}), macs=None, transposes=None, weights_bytes=None)
 
 
 def _model(name: str) -> Inspection:
