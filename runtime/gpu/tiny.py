@@ -42,6 +42,8 @@ def tried(who: str, write: Callable[[Path], Path], opened: Opened, tolerance: fl
             found = opened(write(Path(work)), GRAPH)(FEEDS)["sum"]
         except ViewfinderError as error:
             return f"{who} does not compute one addition here: {error.message}"
+        except ImportError as error:
+            return f"{who} cannot be tried: {error}"
     right = np.allclose(found, EXPECTED, rtol=0, atol=tolerance)
     return None if right else f"{who} adds {EXPECTED.tolist()} as {found.tolist()}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -144,6 +145,18 @@ def test_a_backend_is_tried_where_its_toolchain_is(monkeypatch):
     ]
     assert found[0].remedy == "viewfinder doctor --install vela"
     assert tried == [[]]
+
+
+def test_a_base_that_is_broken_is_diagnosed_and_no_accident(monkeypatch):
+    """The additions are written with packages of the base; where these are missing, that is what the rows say."""
+    monkeypatch.setitem(sys.modules, "flatbuffers", None)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.setattr(backends, "ALL", [one for one in ALL if one.target == "mediatek"])
+    found = {check.name: check for check in doctor.doctor().checks if check.group in {"engine", "target"}}
+    for name, package in (("litert", "flatbuffers"), ("onnxruntime", "onnx"), ("mediatek", "flatbuffers")):
+        assert found[name].state is State.NOT_HERE
+        assert "cannot be tried" in found[name].found
+        assert package in found[name].found
 
 
 def test_every_adapter_is_tried_by_the_doctor():

@@ -40,7 +40,10 @@ class Backend:
         if self.toolchain and not toolchains.installed(self.toolchain):
             return f"the toolchain {self.toolchain} is not installed"
         with tempfile.TemporaryDirectory(prefix="viewfinder-doctor-") as work:
-            return self.tried(Path(work))
+            try:
+                return self.tried(Path(work))
+            except ImportError as error:
+                return f"it cannot be tried: {error}"
 
 
 def _vela(_work: Path) -> str | None:
