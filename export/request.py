@@ -41,7 +41,8 @@ class ExportRequest:
         """Refuse what no format could give."""
         if self.precision not in PRECISIONS:
             raise UsageError(
-                f"cannot export with precision {self.precision!r}", f"choose one of: {', '.join(PRECISIONS)}"
+                f"cannot export with precision {self.precision!r}",
+                f"choose one of: {', '.join(PRECISIONS)}; `viewfinder quantize` makes integers of an artifact",
             )
         if self.layout not in LAYOUTS:
             raise UsageError(f"cannot export with layout {self.layout!r}", f"choose one of: {', '.join(LAYOUTS)}")

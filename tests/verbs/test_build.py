@@ -209,6 +209,20 @@ def test_unknown_formats_are_refused_at_once(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [({"precisions": ("float", "int8")}, "precision 'int8'"), ({"photos": (Path("nowhere.jpg"),)}, "does not exist")],
+)
+def test_what_cannot_be_built_is_told_first(
+    world: World, request_for: Callable[..., BuildRequest], changes: dict[str, Any], told: str
+) -> None:
+    """A precision that nothing has and a photograph that is not there: before anything is made, not after minutes."""
+    lines: list[str] = []
+    with pytest.raises(UsageError, match=told):
+        build(request_for(**changes), lines.append)
+    assert not lines
+
+
 @pytest.mark.slow
 def test_a_real_network_from_pytorch_to_the_report(tmp_path: Path) -> None:
     """A user's three layers through ONNX: exported, run in ONNX Runtime on a photograph, verified, reported.

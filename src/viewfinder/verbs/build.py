@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from viewfinder import artifact, files, golden, jobs, models
+from viewfinder import artifact, files, golden, jobs, models, photos
 from viewfinder.errors import Exit, UsageError, ViewfinderError
 from viewfinder.jobs import Ended, Job
 from viewfinder.measurement import Evidence, Measurement, Report
@@ -77,6 +77,7 @@ def build(request: BuildRequest, progress: Progress | None = None) -> BuildResul
     say = progress or (lambda _line: None)
     task = models.load(request.model)
     task.weights_file(request.weights)
+    photos.find(request.photos)
     output = request.output or Path("build") / task.name
     _check_output(output)
     names = _artifact_names(request)
@@ -109,8 +110,9 @@ def _holds_only_exports(output: Path) -> bool:
 
 
 def _artifact_names(request: BuildRequest) -> dict[str, tuple[str, str]]:
-    """Map the name of each artifact to its format and precision, leaving out what a format does not have."""
+    """Map the name of each artifact to its format and precision, and refuse those that nothing has."""
     from viewfinder.export import exporter
+    from viewfinder.export.request import ExportRequest
 
     known = exporter.format_names()
     wrong = [name for name in request.formats if name not in known]
@@ -119,7 +121,8 @@ def _artifact_names(request: BuildRequest) -> dict[str, tuple[str, str]]:
             f"there is no export format {', '.join(wrong) or '(none given)'}", f"known: {', '.join(known)}"
         )
     pairs = [(one, precision) for one in request.formats for precision in request.precisions]
-    return {f"{one}-{precision}": (one, precision) for one, precision in pairs}
+    requests = [ExportRequest(*pair) for pair in pairs]
+    return {f"{one.format}-{one.precision}": (one.format, one.precision) for one in requests}
 
 
 def _options(request: BuildRequest, folder: Path, **changes: Any) -> ExportOptions:
