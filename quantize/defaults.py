@@ -61,6 +61,12 @@ def recipe(parent: Artifact, name: str, target: str = "cpu") -> Recipe:
     return Recipe(meant, rules(parent, kind), target)
 
 
+def usual(parent: Artifact, target: str) -> str:
+    """Return the precision of 8 bits that an artifact keeps its quality in, where the user asks for none."""
+    is_held = parent.format != "executorch" and target == "cpu"
+    return "w8" if parent.parameters.get("samples") == NOISY and is_held else "w8a8"
+
+
 def least(name: str) -> Recipe:
     """Return what the default recipe of a precision asks of a format, whatever the artifact: one plain rule."""
     meant = precision(name)

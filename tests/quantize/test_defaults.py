@@ -117,6 +117,9 @@ def test_denoisers_have_a_precision_in_8_bits_that_keeps_faint_noise(parent):
     assert "--precision w8 " in defaults.warnings(denoiser, defaults.recipe(denoiser, "w8a8"))[0]
     assert defaults.warnings(denoiser, defaults.recipe(denoiser, "w8a8", "npu")) == []
     assert defaults.warnings(parent, defaults.recipe(parent, "w8a8")) == []
+    assert [defaults.usual(denoiser, target) for target in ("cpu", "npu")] == ["w8", "w8a8"]
+    assert defaults.usual(replace(denoiser, format="executorch"), "cpu") == "w8a8"
+    assert defaults.usual(parent, "cpu") == "w8a8"
     assert not defaults.recipe(parent, "w8").needs_calibration
 
 

@@ -33,7 +33,7 @@ Precision = Annotated[
         "--precision",
         metavar="NAME",
         help="fp16, w8, w8a8, w8a16 or mixed, or what AI Edge Quantizer calls them.",
-        show_default="the recipe's, or w8a8",
+        show_default="the recipe's, or w8a8; of denoisers w8",
     ),
 ]
 RecipeFile = Annotated[

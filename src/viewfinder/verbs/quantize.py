@@ -30,7 +30,8 @@ class QuantizeRequest:
 
     Attributes:
         subject: a float artifact's folder, a folder with some (a build), or a model, which is exported first.
-        precision: or an alias (`viewfinder.quantize.defaults.ALIASES`); None takes the recipe's, else ``w8a8``.
+        precision: or an alias (`viewfinder.quantize.defaults.ALIASES`); None takes the recipe's, else
+            `viewfinder.quantize.defaults.usual`.
         recipe: a file: ours, or AI Edge Quantizer's (then TFLite only). None takes the default of the pipeline.
         target: ``cpu`` or ``npu``; None takes the recipe's.
         formats: of the artifacts found; empty takes all that can hold the precision.
@@ -174,7 +175,9 @@ def _own(request: QuantizeRequest, given: Any) -> Recipe:
 def _recipe(request: QuantizeRequest, given: Any, parent: Artifact) -> Recipe:
     """Return the recipe for one artifact."""
     if given is None:
-        return defaults.recipe(parent, request.precision or DEFAULT_PRECISION, request.target or "cpu")
+        target = request.target or "cpu"
+        usual = DEFAULT_PRECISION if request.through_pt2e else defaults.usual(parent, target)
+        return defaults.recipe(parent, request.precision or usual, target)
     if not tflite.is_native(given):
         return _own(request, given)
     base = defaults.recipe(parent, "w8a8")
