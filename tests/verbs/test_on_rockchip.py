@@ -12,6 +12,7 @@ from tests.verbs import made
 from viewfinder.cli import npus
 from viewfinder.errors import Exit
 from viewfinder.measurement import Evidence, Verdict
+from viewfinder.verbs.adapters import rockchip
 from viewfinder.verbs.export import ExportOptions, export
 from viewfinder.verbs.quantize import QuantizeRequest, quantize
 from viewfinder.verbs.verify import VerifyRequest, verify
@@ -26,6 +27,17 @@ def test_without_the_toolchain_it_is_not_run(tmp_path):
     result = verify(VerifyRequest(str(tmp_path / "export"), npus=TARGET))
     assert result.exit_code is Exit.NOT_VERIFIED
     assert "viewfinder doctor --install rknn" in npus.verified(result)
+
+
+def test_strips_that_are_too_wide_come_with_what_helps():
+    """The compiler names a register; a user has a width. Other errors and other networks get no such advice."""
+    wide = ["REGTASK: The bit width of field value exceeds the limit, target: v2", "Unkown op target: 0"]
+    said = rockchip.explained([*wide, wide[0]], "bilateral_grid")
+    assert said.startswith("; ".join(wide))
+    assert said.endswith("--width 640")
+    assert said.count("REGTASK") == 1
+    assert rockchip.explained(wide, "tiles") == "; ".join(wide)
+    assert rockchip.explained(wide[1:], "bilateral_grid") == wide[1]
 
 
 @pytest.mark.npu

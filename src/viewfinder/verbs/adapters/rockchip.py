@@ -9,6 +9,7 @@ into the file shows nowhere in the numbers. It prints errors, says 0 and goes on
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -23,6 +24,7 @@ from viewfinder.verbs.adapters import FLOAT, NPU, Bind, Case, Order, _computed, 
 _W8A8 = "w8a8"
 NEEDS = (Order("onnx", FLOAT, NPU), Order("onnx", _W8A8, NPU))
 ERRORS = "rknn_compiler_errors"
+_NARROWER = "the strips are too wide for it: export with --form tent --width 640"
 _BY = "rknn-toolkit2's simulator, which computes the graph that was built and not the compiled file"
 
 
@@ -54,6 +56,12 @@ def sections(case: Case, bind: Bind) -> list[Section]:
     return [replace(done, report=replace(done.report, measurements=tuple(facts), size_bytes=size))]
 
 
+def explained(errors: Sequence[str], pipeline: str) -> str:
+    """Join the compiler's errors, each once; of strips that are too wide for its registers, say what helps."""
+    is_wide = pipeline == "bilateral_grid" and any("bit width of field value exceeds" in one for one in errors)
+    return "; ".join([*dict.fromkeys(errors), *([_NARROWER] if is_wide else [])])
+
+
 def _facts(case: Case, engine: simulator.Simulator) -> list[Measurement]:
     """Say what the compiler took, and what it could not write."""
     built = engine.built()
@@ -64,6 +72,7 @@ def _facts(case: Case, engine: simulator.Simulator) -> list[Measurement]:
     errors = {name: float(len(one.errors)) for name, one in built.items()}
     found = Measurement(
         ERRORS, sum(errors.values()), "1", Evidence.COMPILER_ESTIMATE, "kinds of errors of the compiler, which goes on",
-        maximum=0.0, per_sample=errors, reason="; ".join(text for one in built.values() for text in one.errors),
+        maximum=0.0, per_sample=errors,
+        reason=explained([text for one in built.values() for text in one.errors], case.made.pipeline),
     )  # fmt: skip
     return [*_placed.facts(taken, Evidence.COMPILER_ESTIMATE, case.request.max_fallback_ops), found]
