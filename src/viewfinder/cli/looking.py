@@ -40,7 +40,8 @@ def inspect(
         str,
         typer.Argument(
             metavar="MODEL|ARTIFACT|FILE",
-            help="A model, an artifact folder, a folder of artifacts, or a .onnx, .tflite, .mlpackage, .pte or .ncnn file.",
+            help="A model, an artifact folder, a folder of artifacts, or a .onnx, .tflite, .mlpackage, .pte or .ncnn "
+            "file.",
             autocompletion=model_names,
         ),
     ],

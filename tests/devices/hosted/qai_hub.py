@@ -86,7 +86,8 @@ class Client:
 
     def __init__(self):
         if (ROOT / "locked").exists():
-            raise UserError("Failed.\n\n\u250c\u2500\u2500\u2510\n| no API token is\n| configured |\n\u2514\u2500\u2500\u2518")
+            edge = 2 * "\u2500"
+            raise UserError(f"Failed.\n\n\u250c{edge}\u2510\n| no API token is\n| configured |\n\u2514{edge}\u2518")
 
     def get_devices(self, name="", os="", attributes=None):
         """List two phones."""
