@@ -84,3 +84,14 @@ def test_a_poor_calibration_set_is_refused_before_any_work(project):
     (check,) = result.outcome.cases[0].checks
     assert (check.rule, check.ruling) == ("artifact.build", Ruling.FAIL)
     assert "bright" in told(result)
+
+
+def test_weights_of_an_own_denoiser_are_refitted_in_its_network(project):
+    """A user's own denoiser in w8: the gate finds its file again, because weights are moved in PyTorch."""
+    own = OWN.replace("SCALE", "0.1").replace("value_range=None),))", 'value_range=None),), samples="noisy")')
+    (project / "own.py").write_text(own.replace("padding=1))", "padding=1), torch.nn.Conv2d(3, 3, 1))"))
+    text = POLICY.replace("  against_baseline: {drop_vs_float_db: 0.5}\n", "").replace("baseline: baseline.json\n", "")
+    text = text.replace("worst_psnr_db: 80", "worst_psnr_db: 45").replace("min_coverage: 1", "min_coverage: 0.1")
+    (project / "gate.yaml").write_text(text.replace("[float]", "[w8]"))
+    result = gate(GateRequest(project / "gate.yaml", use_cache=False))
+    assert result.exit_code is Exit.PASS, told(result)

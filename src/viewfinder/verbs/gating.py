@@ -98,7 +98,7 @@ def _make(file: PolicyFile, case: Wanted, order: Order, say: Progress) -> None:
 
     places = tuple(file.folder / name for name in file.policy.photographs)
     options = ExportOptions(
-        str(file.folder / case.model) if is_file(case.model) else case.model,
+        _model(file, case),
         (case.format,),
         case.precision if case.precision in EXPORTED else "float",
         case.folder.parent,
@@ -113,6 +113,11 @@ def _make(file: PolicyFile, case: Wanted, order: Order, say: Progress) -> None:
         _quantize(file, case, order, say)
 
 
+def _model(file: PolicyFile, case: Wanted) -> str:
+    """Return the name of a model; a file's path is relative to the policy."""
+    return str(file.folder / case.model) if is_file(case.model) else case.model
+
+
 def _quantize(file: PolicyFile, case: Wanted, order: Order, say: Progress) -> None:
     """Quantize one artifact from the float one beside it; a calibration set that is too poor is refused before."""
     from viewfinder.verbs.quantize import QuantizeRequest, quantize
@@ -123,6 +128,8 @@ def _quantize(file: PolicyFile, case: Wanted, order: Order, say: Progress) -> No
         str(case.folder.parent / f"{case.format}-float"),
         case.precision,
         calibration_data=file.folder / policy.calibration_data if policy.calibration_data else None,
+        model=_model(file, case),
+        weights=case.weights,
         use_cache=order.use_cache,
     )
     quantize(request if asked is None else replace(request, min_coverage=asked.min_coverage), say)
