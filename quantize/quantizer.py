@@ -43,6 +43,11 @@ class Aids:
     convert: Convert | None = None
     rewrite: Convert | None = None
 
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Name the packages that work on the network, beside the format's own."""
+        return (*(pt2e.TOOLS if self.convert else ()), *(refitting.TOOLS if self.rewrite else ()))
+
 
 def writer(name: str) -> ModuleType:
     """Return the module of a format.
@@ -115,7 +120,7 @@ def quantize(parent: Artifact, recipe: Recipe, folder: Path, aids: Aids | None =
             graphs=tuple(graphs),
             parent_sha256=parent.sha256,
             recipe={**parent.recipe, **recipe.to_dict()},
-            tools={**parent.tools, **_versions((*module.TOOLS, *(pt2e.TOOLS if aids.networks else ())))},
+            tools={**parent.tools, **_versions((*module.TOOLS, *aids.tools))},
         )
         artifact.write_manifest(made, partial)
     return artifact.load(folder, parent=parent)

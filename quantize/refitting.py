@@ -19,6 +19,7 @@ from viewfinder.quantize import equalization, pt2e
 from viewfinder.quantize.job import Feeds, GraphJob
 from viewfinder.quantize.rounding import Fit, Layer
 
+TOOLS = ("torch",)
 MOST_FEEDS = 9
 """Calibration inputs that are run, evenly spaced; all are in memory at once, twice."""
 

@@ -9,7 +9,7 @@ import viewfinder
 from viewfinder import files
 from viewfinder.artifact import Artifact
 from viewfinder.export import exporter, fingerprint
-from viewfinder.quantize import pt2e, quantizer
+from viewfinder.quantize import pt2e, quantizer, refitting
 from viewfinder.quantize.job import Tuning
 from viewfinder.recipe import Recipe
 
@@ -24,7 +24,12 @@ def entry(parent: Artifact, recipe: Recipe, tuning: Tuning | None, *, through_pt
     calibration pictures.
     """
     takes_network = through_pt2e or recipe.is_refitted or parent.format == "executorch"
-    tools = (*quantizer.writer(parent.format).TOOLS, *(pt2e.TOOLS if takes_network else ()), "numpy")
+    tools = (
+        *quantizer.writer(parent.format).TOOLS,
+        *(pt2e.TOOLS if through_pt2e else ()),
+        *(refitting.TOOLS if recipe.is_refitted else ()),
+        "numpy",
+    )
     root = Path(viewfinder.__file__).parent
     parts = {
         "parent": parent.sha256,
