@@ -80,10 +80,10 @@ def test_npus_get_the_tent_form():
 
 
 def test_denoisers_get_16_bits_from_npus():
-    """Where others are offered 8 bits; what they are not offered, and CPUs', stays."""
-    eight, cpu = adapters.Order("onnx", "w8a8", adapters.NPU), adapters.Order("tflite", "w8a8")
+    """Where others are offered 8 bits, and the NPU computes 16."""
+    eight = adapters.Order("onnx", "w8a8", adapters.NPU)
     assert on_targets._suited("dncnn", eight) == adapters.Order("onnx", "w8a16", adapters.NPU)
-    assert on_targets._suited("dncnn", cpu) == cpu
+    assert "rockchip" not in on_targets._IN_16_BITS
     assert on_targets._suited("dncnn", adapters.Order("onnx")) == adapters.Order("onnx")
     assert on_targets._suited("hdrnet", eight) == eight
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from viewfinder import accelerators, artifact, files, golden, models
-from viewfinder.accelerators import ABSENT, Accelerator
+from viewfinder.accelerators import ABSENT, VELA, Accelerator
 from viewfinder.artifact import Artifact
 from viewfinder.errors import MissingToolError, UsageError, ViewfinderError
 from viewfinder.golden import Golden
@@ -31,6 +31,8 @@ Done = list[tuple[Section, Golden]]
 SNAPDRAGON = "qnn"
 """Stands for Qualcomm's NPUs where others are named by their adapter."""
 _TILE, _NOISY_TILE = 128, 96
+_IN_16_BITS = (SNAPDRAGON, VELA)
+"""What computes integers of 16 bits."""
 _ON_SNAPDRAGON = (Order("onnx", FLOAT, NPU), Order("onnx", "w8a8", NPU))
 
 
@@ -144,7 +146,7 @@ def _of_model(request: VerifyRequest, wanted: _Wanted, work: Path, say: Progress
     for adapter, orders in wanted.orders().items():
         folder = work / adapter
         try:
-            suited = [_suited(request.subject, order) for order in orders]
+            suited = [_suited(request.subject, order) for order in orders] if adapter in _IN_16_BITS else orders
             ready.made.extend(_Made(_filled(options, folder, order, say), adapter) for order in suited)
         except MissingToolError as error:
             ready.missing[adapter] = f"{error.message}; {error.hint}"
@@ -153,14 +155,14 @@ def _of_model(request: VerifyRequest, wanted: _Wanted, work: Path, say: Progress
 
 
 def _suited(model: str, order: Order) -> Order:
-    """Give networks that take noise away activations of 16 bits where NPUs are offered 8.
+    """Give networks that take noise away activations of 16 bits where an NPU that has them is offered 8.
 
     Rounding errors of all layers add up in the noise that `dncnn` predicts. On tiles of 64 x 64 of the package's
     photographs, w8a8 loses 0.18 dB on average and 0.57 on the worst on Snapdragon (its layers from the tenth on in
     fp16), 0.87 and 2.3 on Ethos-U85. One tile costs 0.48 ms of w8a16 on Snapdragon, 0.42 of w8a8, 0.77 of fp16.
     """
     noisy = models.load(model).samples == NOISY
-    return replace(order, precision="w8a16") if noisy and order.precision == "w8a8" and order.form != CPU else order
+    return replace(order, precision="w8a16") if noisy and order.precision == "w8a8" else order
 
 
 def _filled(options: ExportOptions, folder: Path, order: Order, say: Progress) -> Artifact:
