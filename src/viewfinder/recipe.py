@@ -26,7 +26,7 @@ ACTIVATIONS = (FLOAT, "fp16", "int8", "int16", "dynamic")
 GRANULARITIES = ("channel", "tensor")
 ROUNDINGS = ("nearest", "compensated", "refitted")
 """``compensated``: the errors of a filter's weights cancel on the calibration pictures; for int8, per channel.
-``refitted``: each layer makes up for those before it as well; from the PyTorch network, for weights alone."""
+``refitted``: each layer makes up for those before it as well, as far as their weights go; from the PyTorch network."""
 TARGETS = ("cpu", "npu")
 
 
