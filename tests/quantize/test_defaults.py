@@ -105,6 +105,10 @@ def test_denoisers_keep_what_puts_the_noise_together(parent, planes, kept, named
     for precision in ("w8a8", "mixed"):
         rules = defaults.recipe(denoiser, precision).rules_for("model", chain(*names, "relu", "enhanced"))
         assert [rule.kind for rule in rules] == ["w8a8"] * 3 + ["float"] * 3
+    rules = defaults.recipe(denoiser, "w8a16", "npu").rules_for("model", chain(*names, "relu", "enhanced"))
+    first, how = ("float", "refitted") if planes == 1 else ("w8a16", "compensated")
+    assert [rule.kind for rule in rules] == [first, *["w8a16"] * 2, *["float"] * 3]
+    assert rules[1].rounding == how
 
 
 def test_denoisers_have_a_precision_in_8_bits_that_keeps_faint_noise(parent):
@@ -117,7 +121,8 @@ def test_denoisers_have_a_precision_in_8_bits_that_keeps_faint_noise(parent):
     assert "--precision w8 " in defaults.warnings(denoiser, defaults.recipe(denoiser, "w8a8"))[0]
     assert defaults.warnings(denoiser, defaults.recipe(denoiser, "w8a8", "npu")) == []
     assert defaults.warnings(parent, defaults.recipe(parent, "w8a8")) == []
-    assert [defaults.usual(denoiser, target) for target in ("cpu", "npu")] == ["w8", "w8a8"]
+    assert [defaults.usual(denoiser, target) for target in ("cpu", "npu")] == ["w8", "w8a16"]
+    assert defaults.usual(replace(denoiser, format="coreml"), "npu") == "w8a8"
     assert defaults.usual(replace(denoiser, format="executorch"), "cpu") == "w8a8"
     assert defaults.usual(parent, "cpu") == "w8a8"
     assert not defaults.recipe(parent, "w8").needs_calibration

@@ -159,7 +159,7 @@ def _suited(model: str, order: Order) -> Order:
 
     Rounding errors of all layers add up in the noise that `dncnn` predicts. On tiles of 64 x 64 of the package's
     photographs, w8a8 loses 0.18 dB on average and 0.57 on the worst on Snapdragon (its layers from the tenth on in
-    fp16), 0.87 and 2.3 on Ethos-U85. One tile costs 0.48 ms of w8a16 on Snapdragon, 0.42 of w8a8, 0.77 of fp16.
+    fp16), 0.87 and 2.3 on Ethos-U85. One tile costs 0.54 ms of w8a16 on Snapdragon, 0.42 of w8a8, 0.77 of fp16.
     """
     noisy = models.load(model).samples == NOISY
     return replace(order, precision="w8a16") if noisy and order.precision == "w8a8" else order
