@@ -154,8 +154,7 @@ def test_a_denoiser_with_doubled_weights_is_good_on_ethos(tmp_path, own_cache):
     sizes = {"strip_rows": 64, "width": 64, "form": "doubled", "photos": (tmp_path / "crop.png",)}
     export(ExportOptions("dncnn", ("tflite",), output=tmp_path / "export", **sizes))
     (tmp_path / "w8a16.json").write_text(json.dumps(on_ethos.recipe("w8a16", "tiles").to_dict()))
-    quantize(QuantizeRequest(str(tmp_path / "export" / "tflite-float"), recipe=tmp_path / "w8a16.json", samples=3,
-                             min_coverage=0.5))  # fmt: skip
+    quantize(QuantizeRequest(str(tmp_path / "export" / "tflite-float"), recipe=tmp_path / "w8a16.json"))
     (section,) = verify(VerifyRequest(str(tmp_path / "export" / "tflite-w8a16"), npus=("ethos-u85",))).document.sections
     found = {one.metric: one.value for one in section.report.measurements}
     assert (found["npu_fallback_ops"], found["npu_partitions"]) == (0, 1)
