@@ -8,6 +8,7 @@ daylight photographs alone would leave the ranges of night pictures to chance.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,8 +133,11 @@ def require_coverage(chosen: CalibrationSet, least: float) -> None:
         CoverageError: it does; the message names them.
     """
     if chosen.coverage < least:
+        held = len(chosen.strata) - len(chosen.missing)
         raise CoverageError(
-            f"the calibration set {chosen.name!r} covers {chosen.coverage:.0%} of the strata, not {least:.0%}: "
+            f"the calibration set {chosen.name!r} covers {held} of {len(chosen.strata)} strata, less than {least:.0%}: "
             f"it has no picture of {', '.join(chosen.missing)}",
-            f"add such pictures, or accept ranges that never saw them with --min-coverage {chosen.coverage:.2f}",
+            # Rounded down: two thirds are less than 0.67.
+            "add such pictures, or accept ranges that never saw them with --min-coverage "
+            f"{math.floor(chosen.coverage * 100) / 100:.2f}",
         )

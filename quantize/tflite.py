@@ -26,6 +26,7 @@ ABILITIES = abilities(
 NATIVE = "tflite"
 """Where a recipe holds the quantizer's own: a list of entries, or graph name to such a list."""
 MIN_MAX, CASTING, LEAVE = "min_max_uniform_quantize", "float_casting", "no_quantize"
+NATIVE_NAME = "AI Edge Quantizer's recipe"
 _BITS = {"int4": 4, "int8": 8, "fp16": 16, "int16": 16}
 
 
@@ -56,10 +57,9 @@ def quantize(job: GraphJob) -> dict[str, Any]:
     job.target.write_bytes(bytes(made.quantized_model))
     # Under the name that the quantizer itself gives it, so that its other tools, and --recipe, take it.
     job.target.with_name(f"{job.name}_recipe.json").write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
-    return {
-        "rules": counts(job.rules(operators)),
-        "ai_edge_quantizer_recipe": entries,
-    }
+    # The quantizer's own recipe is no rules of ours that could be counted.
+    rules = {f"as {NATIVE_NAME} says": "all"} if NATIVE in job.recipe.native else counts(job.rules(operators))
+    return {"rules": rules, "ai_edge_quantizer_recipe": entries}
 
 
 def _compensated(job: GraphJob, operators: Sequence[Operator]) -> str | bytearray:

@@ -55,7 +55,16 @@ def test_a_missing_kind_fails_the_check():
         calibration.require_coverage(chosen, 1.0)
     assert caught.value.exit_code == Exit.CHECK_FAILED
     assert "daylight" in caught.value.message
+    assert "covers 2 of 3 strata" in caught.value.message
     calibration.require_coverage(chosen, 0.66)
+
+
+def test_the_coverage_that_is_offered_is_taken():
+    """Two thirds are offered as 0.66: as 0.67, taken at its word, the set was refused again."""
+    _, chosen = calibration.choose([*MID, *BRIGHT], "daylight", 8)
+    with pytest.raises(CoverageError) as caught:
+        calibration.require_coverage(chosen, 1.0)
+    calibration.require_coverage(chosen, float(str(caught.value.hint).rsplit(maxsplit=1)[-1]))
 
 
 def test_the_hash_is_of_pixels_and_order():

@@ -130,6 +130,18 @@ def test_small_hdrnet(small, tmp_path, precision, least):
 
 
 @pytest.mark.slow
+def test_native_recipes_are_not_counted_as_float(small, tmp_path):
+    """Of a file that the quantizer's own recipe made int8 throughout, the manifest does not say that it is float."""
+    recipe = Recipe("w8a8", native={"tflite": {"coefficients": [STATIC]}})
+    done = quantizer.quantize(small("tflite"), recipe, tmp_path / "out", Aids({"coefficients": grids.feeds()}))
+    assert "int8" in stored(done)[0].values()
+    assert [graph.notes["rules"] for graph in done.graphs] == [
+        {f"as {tflite.NATIVE_NAME} says": "all"},
+        {"float": "all"},
+    ]
+
+
+@pytest.mark.slow
 def test_the_last_layer_stays_float(small, tmp_path):
     """w8a8: the result of ``predict`` is float32, that of the layers before it int8."""
     parent = small("tflite")
