@@ -17,12 +17,12 @@ from viewfinder.errors import BadArtifactError, CheckFailedError, MissingToolErr
 from viewfinder.measurement import Evidence, Measurement, Report
 from viewfinder.runtime.metrics import METRICS, Comparison, psnr_db
 from viewfinder.runtime.quantities import DROP, FINITE, OF_FLOAT, SHARE, Quantity, quantities
-from viewfinder.task import NOISY
+from viewfinder.task import BURST, NOISY
 
 if TYPE_CHECKING:
     from viewfinder.golden import Golden, GoldenPhoto
 
-VERSION = 4
+VERSION = 5
 """Raise it when a number could change: stored verifications of another version are measured again."""
 
 Picture = NDArray[np.float32]
@@ -104,7 +104,7 @@ def verify(artifact: Artifact, golden: Golden, setup: Setup, watch: Watcher | No
     if reason is None:
         try:
             runner = setup.open_runner(artifact, setup.engine, setup.threads)
-            is_noisy = artifact.parameters.get("samples") == NOISY
+            is_noisy = artifact.pipeline == BURST or artifact.parameters.get("samples") == NOISY
             rows = [_measure(runner, photo, watch, is_noisy=is_noisy) for photo in golden.photos]
         except (NotVerifiedError, MissingToolError) as error:
             reason = error.message

@@ -18,7 +18,7 @@ from viewfinder.measurement import Evidence, Measurement, Report, Verdict
 from viewfinder.runtime.limits import gated, gates_for
 from viewfinder.runtime.metrics import Comparison
 from viewfinder.runtime.verify import Setup, verify
-from viewfinder.task import Limit
+from viewfinder.task import BURST, Limit
 
 Picture = np.ndarray
 
@@ -207,9 +207,10 @@ def test_task_and_user_limits_go_on_top(golden: FakeGolden) -> None:
         gated(report, gates_for("float", user=[Limit("psnr", minimum=1)]))
 
 
+@pytest.mark.parametrize("kind", [{"parameters": {"samples": "noisy"}}, {"pipeline": BURST}])
 @pytest.mark.parametrize(("scale", "verdict"), [(0.2, Verdict.PASS), (0.4, Verdict.FAIL)])
 def test_colours_of_denoised_pictures_are_seen_beside_what_noise_leaves(
-    golden: FakeGolden, scale: float, verdict: Verdict
+    golden: FakeGolden, scale: float, verdict: Verdict, kind: dict[str, Any]
 ) -> None:
     """An error of a fifth of float's own passes though it is above 1 dE00, one of two fifths does not."""
     rng = np.random.default_rng(1)
@@ -222,7 +223,7 @@ def test_colours_of_denoised_pictures_are_seen_beside_what_noise_leaves(
         """Add an error of `scale` times float's own, independent of it."""
         return picture + rng.normal(0, 0.02 * scale, picture.shape).astype(np.float32)
 
-    denoiser = replace(ARTIFACT, precision="w8a8", parameters={"samples": "noisy"})
+    denoiser = replace(ARTIFACT, precision="w8a8", **kind)
     setup = Setup("fake", FakeEngine(), lambda artifact, engine, threads: FakeRunner(spoil))
     report = verify(denoiser, replace(golden, photos=tuple(photos)), setup)  # type: ignore[arg-type]
     found = named(gated(report, gates_for("w8a8")))
