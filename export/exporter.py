@@ -30,6 +30,7 @@ def export(task: Task, request: ExportRequest, folder: Path) -> Artifact:
         UsageError: unknown format, precision or size, weights that do not fit, an operator the format cannot hold.
         MissingToolError: a conversion tool is not installed.
     """
+    require_form(task, request.form)
     writer = format_module(request.format)
     if request.precision not in writer.PRECISIONS:
         raise UsageError(
@@ -89,6 +90,19 @@ def pipeline_module(name: str) -> ModuleType:
     if name not in known:
         raise UsageError(f"there is no export pipeline {name!r}", f"choose one of: {', '.join(known)}")
     return importlib.import_module(f"viewfinder.export.pipelines.{name}")
+
+
+def require_form(task: Task, form: str) -> None:
+    """Refuse a form that the task's pipeline does not have; ``auto`` is known without loading it.
+
+    Raises:
+        UsageError: the hint lists the forms.
+    """
+    if form == "auto":
+        return
+    known = pipeline_module(task.pipeline).FORMS
+    if form not in known:
+        raise UsageError(f"{task.name} has no form {form!r}", f"choose one of: {', '.join(known)}")
 
 
 def _names(folder: str) -> list[str]:

@@ -118,6 +118,19 @@ def gates_for(precision: str, task: Sequence[Limit] = (), user: Sequence[Limit] 
     return (*built_in, *own)
 
 
+def require_known(limits: Iterable[Limit]) -> None:
+    """Refuse limits on what no report can have, before anything is measured.
+
+    Raises:
+        UsageError: the hint lists the metrics.
+    """
+    for limit in limits:
+        if limit.metric not in names():
+            raise UsageError(
+                f"there is no metric {limit.metric!r} to set a limit on", f"known are: {', '.join(names())}"
+            )
+
+
 def gated(report: Report, gates: Iterable[Gate]) -> Report:
     """Return the report with its measurements bound by `gates`; earlier limits are dropped.
 
@@ -126,11 +139,11 @@ def gated(report: Report, gates: Iterable[Gate]) -> Report:
     Raises:
         UsageError: a limit on a name that no report can have.
     """
+    gates = tuple(gates)
+    require_known(gate.limit for gate in gates)
     bound = {one.metric: replace(one, minimum=None, maximum=None, limit_reason="") for one in report.measurements}
     for gate in gates:
         name = gate.limit.metric
-        if name not in names():
-            raise UsageError(f"there is no metric {name!r} to set a limit on", f"known are: {', '.join(names())}")
         is_replaced = name == COLOURS and SHARE_WORST in bound and not gate.asked
         if gate.asked or (name in bound and not is_replaced):
             bound[name] = _bind(bound.get(name) or _missing(name), gate)

@@ -56,6 +56,7 @@ def test_own_model(own):
         ("hdrnet-lma", "no model is called 'hdrnet-lma'", "did you mean hdrnet-luma"),
         ("Hdrnet", "no model is called 'Hdrnet'", "did you mean hdrnet"),
         ("zzz", "no model is called 'zzz'", "the shipped models are: dncnn"),
+        ("build/none", "build/none does not exist", "a folder of artifacts"),
         ("missing.py:TASK", "there is no file missing.py", "relative to the current folder"),
         ("own.py", "'own.py' names no task", "own.py:TASK"),
         ("own.py:", "'own.py:' names no task", "own.py:TASK"),

@@ -34,6 +34,10 @@ class FitConfig:
     """Smallest share of a picture's sides that a sample shows; its target is that of the whole picture, as in use."""
     crop: int = 64
     """Side of the crops that networks which look at neighbours train on."""
+    smallest_scale: float = 1.0
+    """Least size that photographs are shrunk to before a denoiser's crops are cut: finer texture (Zhang et al.)."""
+    textured: float = 0.0
+    """Share of a denoiser's crops that are the liveliest of four: regular texture is rare, and learnt last."""
     sigma: str = "0:55"
     """Deviation of the noise that a single-picture denoiser learns, in 8-bit codes: one number, or LOW:HIGH."""
     seed: int = 0
@@ -67,6 +71,14 @@ class FitConfig:
         low, high = self.deviations
         if not 0 <= low <= high <= 255 or high == 0:
             raise UsageError(f"--sigma is {self.sigma!r}", _SIGMA_HINT)
+        self._refuse_crops()
+
+    def _refuse_crops(self) -> None:
+        """Refuse shares that no crop can have."""
+        if not 0 < self.smallest_scale <= 1:
+            raise UsageError(f"--smallest-scale is {self.smallest_scale}", "give a share above 0, 1 for no shrinking")
+        if not 0 <= self.textured <= 1:
+            raise UsageError(f"--textured is {self.textured}", "give a share of the crops, 0 to 1")
 
     @property
     def deviations(self) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from viewfinder.task import Task, TensorSpec
 
 DEFAULT_WIDTH = 1920
 
+FORMS = ("auto", *choose.FORMS)
 _REFERENCE_PIXELS = 1 << 18
 """Pixels enhanced at once by the reference; bounds the guide's 48 channels and the matrices' 12."""
 

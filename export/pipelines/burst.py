@@ -43,8 +43,6 @@ def cut(task: Task, network: Any, request: ExportRequest) -> Cut:
 
     ``--form tables`` is one graph for NPUs of integers (`viewfinder.export.lowering.tables`).
     """
-    if request.form not in FORMS:
-        raise UsageError(f"{task.name} has no form {request.form!r}", f"choose one of: {', '.join(FORMS)}")
     tile = _tile(task, request)
     specs = _specs(task, tile)
     halo = _halo(task, network, tile)

@@ -27,8 +27,6 @@ def cut(task: Task, network: Any, request: ExportRequest) -> Cut:
 
     ``--form doubled`` gives convolutions weights of 16 bits (`viewfinder.export.lowering.doubled`).
     """
-    if request.form not in FORMS:
-        raise UsageError(f"{task.name} has no form {request.form!r}", f"choose one of: {', '.join(FORMS)}")
     height, width = _tile(task, request)
     example = torch.rand(1, task.inputs[0].shape[1], height, width)
     result = _run(task, network, example)

@@ -36,7 +36,7 @@ def probe(python: Path | None = None) -> str | None:
 @functools.cache
 def _tried(python: Path) -> str | None:
     """Author and compute one addition."""
-    from viewfinder.runtime.gpu import tiny
+    from viewfinder.runtime import tiny
 
     def write(folder: Path) -> Path:
         """Write the model."""

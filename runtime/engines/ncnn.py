@@ -33,7 +33,7 @@ def probe(python: Path | None = None) -> str | None:
 @functools.cache
 def _tried(python: Path) -> str | None:
     """Compute one addition on the processor."""
-    from viewfinder.runtime.gpu import tiny
+    from viewfinder.runtime import tiny
 
     there = _on_cpu(python)
     return tiny.tried(NAME, tiny.write_ncnn, lambda path, graph: start(there, path, graph, 1))

@@ -35,7 +35,7 @@ def probe(python: Path | None = None) -> str | None:
 @functools.cache
 def _tried(python: Path) -> str | None:
     """Compute one addition."""
-    from viewfinder.runtime.gpu import tiny
+    from viewfinder.runtime import tiny
 
     return tiny.tried(NAME, tiny.write, lambda path, graph: _opened(path, graph, 1, python))
 

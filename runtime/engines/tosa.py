@@ -41,8 +41,8 @@ def probe(python: Path | None = None) -> str | None:
 @functools.cache
 def _tried(python: Path) -> str | None:
     """Convert and compute one addition."""
+    from viewfinder.runtime import tiny
     from viewfinder.runtime.ethos import trying
-    from viewfinder.runtime.gpu import tiny
 
     return tiny.tried("Arm's reference model", trying.write, lambda path, graph: _opened(path, graph, 1, python))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from viewfinder.errors import ViewfinderError
+from viewfinder.runtime import tiny
 from viewfinder.runtime.ethos import compiler
-from viewfinder.runtime.gpu import tiny
 
 CONFIG = "ethos-u85-128"
 _STEP = 0.125
@@ -28,7 +28,7 @@ def vela(python: Path) -> str | None:
 
 
 def write(folder: Path) -> Path:
-    """Write the addition of `viewfinder.runtime.gpu.tiny` in 8 bits, and return its path."""
+    """Write the addition of `viewfinder.runtime.tiny` in 8 bits, and return its path."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 

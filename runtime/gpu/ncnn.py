@@ -9,9 +9,8 @@ from pathlib import Path
 
 from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.measurement import Evidence
-from viewfinder.runtime import engines
+from viewfinder.runtime import engines, tiny
 from viewfinder.runtime.engines import ncnn
-from viewfinder.runtime.gpu import tiny
 from viewfinder.runtime.gpu.litert import MISSING as NO_DRIVER
 from viewfinder.runtime.gpu.log import Said
 from viewfinder.runtime.htp.compiler import FallbackError, Refused

@@ -11,8 +11,7 @@ import numpy as np
 from viewfinder import presets
 from viewfinder.artifact import GraphFile
 from viewfinder.errors import ViewfinderError
-from viewfinder.runtime import engines
-from viewfinder.runtime.gpu import tiny
+from viewfinder.runtime import engines, tiny
 from viewfinder.runtime.htp import compiler
 
 _TOLERANCE = 1e-3

@@ -9,9 +9,8 @@ from typing import Any
 from viewfinder.artifact import GraphFile
 from viewfinder.measurement import Evidence
 from viewfinder.presets import Npu
-from viewfinder.runtime import engines
+from viewfinder.runtime import engines, tiny
 from viewfinder.runtime.engines import _process
-from viewfinder.runtime.gpu import tiny
 from viewfinder.runtime.htp.compiler import FallbackError, Refused
 from viewfinder.runtime.litert_aot import compiler, dispatch
 from viewfinder.runtime.litert_aot.sdk import Sdk

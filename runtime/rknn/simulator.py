@@ -9,9 +9,8 @@ from pathlib import Path
 
 from viewfinder.artifact import GraphFile
 from viewfinder.measurement import Evidence
-from viewfinder.runtime import engines
+from viewfinder.runtime import engines, tiny
 from viewfinder.runtime.engines import _process
-from viewfinder.runtime.gpu import tiny
 from viewfinder.runtime.rknn import log
 
 MISSING = "the toolchain rknn is not installed; viewfinder doctor --install rknn"

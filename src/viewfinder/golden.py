@@ -181,11 +181,15 @@ def find(folder: Path) -> Path:
         BadArtifactError: there are none.
     """
     folder = folder.parent if folder.name == MANIFEST else folder
-    places = (folder.resolve().parent / FILE, folder / FILE)
-    for place in places:
-        if place.is_file():
-            return place
-    raise BadArtifactError(f"{folder} has no {FILE} beside it to be compared with", _HINT)
+    place = beside(folder)
+    if place is None:
+        raise BadArtifactError(f"{folder} has no {FILE} beside it to be compared with", _HINT)
+    return place
+
+
+def beside(folder: Path) -> Path | None:
+    """Return the golden pictures beside (or in) a folder, or None."""
+    return next((place for place in (folder.resolve().parent / FILE, folder / FILE) if place.is_file()), None)
 
 
 def load(path: Path) -> Golden:

@@ -54,8 +54,11 @@ def load(name: str) -> Task:
 
 
 def _unknown(name: str) -> NoSuchModelError:
-    """Say which shipped names come near `name`."""
+    """Say which shipped names come near `name`, or that a path leads nowhere."""
     known = names()
+    if "/" in name or "\\" in name:
+        hint = f"give a folder of artifacts, path/to/file.py:TASK, or one of the shipped models: {', '.join(known)}"
+        return NoSuchModelError(f"{name} does not exist", hint)
     near = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=3, cutoff=0.5)
     listing = f"did you mean {' or '.join(near)}?" if near else f"the shipped models are: {', '.join(known) or 'none'};"
     return NoSuchModelError(f"no model is called {name!r}", f"{listing} your own model is path/to/file.py:TASK")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -221,7 +222,6 @@ def test_tiles_and_layout_are_choosable(network):
     [
         ({"inputs": (_spec("picture", 3),)}, {}, "fills inputs called"),
         ({"outputs": (_spec("a", 1), _spec("b", 1))}, {}, "takes one plane"),
-        ({}, {"form": "cell"}, "choose one of: auto, whole, split"),
         ({}, {"width": 8, "strip_rows": 8}, "tile larger"),
         ({}, {"width": 47}, "does not run on tiles|multiples"),
     ],
@@ -230,6 +230,12 @@ def test_what_cannot_be_exported_is_told(network, changes, request_changes, told
     """Networks that the pipeline cannot feed, forms and sizes that do not exist."""
     with pytest.raises(UsageError, match=told):
         pipeline.cut(replace(TASK, **changes), network, ExportRequest("onnx", **request_changes))
+
+
+def test_a_form_of_other_pipelines_is_refused():
+    """Before weights are looked for."""
+    with pytest.raises(UsageError, match="choose one of: auto, whole, split"):
+        exporter.export(TASK, ExportRequest("onnx", form="cell"), Path("nowhere"))
 
 
 def test_the_reference_takes_bursts_of_its_size_alone(burst):

@@ -8,6 +8,7 @@ from torch import nn
 
 from viewfinder import models
 from viewfinder.errors import UsageError
+from viewfinder.export import exporter
 from viewfinder.export.lowering import doubled
 from viewfinder.export.pipelines import tiles
 from viewfinder.export.request import ExportRequest
@@ -74,4 +75,4 @@ def test_the_form_is_asked_for():
     (graph,) = tiles.cut(task, plain, ExportRequest("onnx", strip_rows=64, width=64)).graphs
     assert not of_kind(graph.module, doubled.Doubled)
     with pytest.raises(UsageError, match="dncnn has no form 'tent'"):
-        tiles.cut(task, plain, ExportRequest("onnx", form="tent"))
+        exporter.require_form(task, "tent")

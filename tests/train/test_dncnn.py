@@ -140,6 +140,33 @@ def test_samples_have_the_noise_that_was_asked_for(photographs, sigma, low, high
     assert torch.equal(crops[3]["noisy"], samples[3]["noisy"])
 
 
+@pytest.mark.parametrize("asked", [{"smallest_scale": 0.5}, {"textured": 1.0}], ids=["shrunk", "textured"])
+def test_crops_of_finer_texture(photographs, asked):
+    """Shrunk photographs and the liveliest of four crops have more texture than plain ones; shape and codes stay."""
+    plain, livelier = (
+        [
+            ((one["noisy"] - one["noise"]).float() / FIXED_POINT * 255)[0]
+            for one in map(
+                denoising.NoisyCrops(photographs[0], 1, FitConfig(crop=24, sigma="25", **more), 80).__getitem__,
+                range(80),
+            )
+        ]
+        for more in ({}, asked)
+    )
+    assert all(crop.shape == (24, 24) and torch.allclose(crop, crop.round(), atol=1e-3) for crop in livelier)
+    texture = [np.mean([float(crop.diff(dim=0).square().mean()) for crop in crops]) for crops in (plain, livelier)]
+    assert texture[1] > 1.15 * texture[0]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"smallest_scale": 0.0}, {"smallest_scale": 1.5}, {"textured": -0.1}, {"textured": 2.0}]
+)
+def test_shares_outside_their_range_are_refused(wrong):
+    """The option is named as it is typed."""
+    with pytest.raises(UsageError, match=f"--{next(iter(wrong)).replace('_', '-')} is"):
+        FitConfig(**wrong)
+
+
 def test_colour_samples_keep_three_planes(photographs):
     """A colour network sees red, green and blue, each with its own noise."""
     sample = denoising.NoisyCrops(photographs[0], 3, TINY, 4)[0]

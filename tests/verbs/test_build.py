@@ -211,7 +211,11 @@ def test_unknown_formats_are_refused_at_once(
 
 @pytest.mark.parametrize(
     ("changes", "told"),
-    [({"precisions": ("float", "int8")}, "precision 'int8'"), ({"photos": (Path("nowhere.jpg"),)}, "does not exist")],
+    [
+        ({"precisions": ("float", "int8")}, "precision 'int8'"),
+        ({"photos": (Path("nowhere.jpg"),)}, "does not exist"),
+        ({"form": "hat"}, "has no form 'hat'"),
+    ],
 )
 def test_what_cannot_be_built_is_told_first(
     world: World, request_for: Callable[..., BuildRequest], changes: dict[str, Any], told: str

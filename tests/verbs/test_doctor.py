@@ -14,8 +14,7 @@ from viewfinder.cli import main
 from viewfinder.devices import toolchains
 from viewfinder.errors import UsageError
 from viewfinder.measurement import Evidence
-from viewfinder.runtime import engines
-from viewfinder.runtime.gpu import tiny
+from viewfinder.runtime import engines, tiny
 from viewfinder.verbs import backends, doctor
 from viewfinder.verbs.backends import Backend
 from viewfinder.verbs.doctor import State

@@ -125,6 +125,11 @@ def test_damaged_golden_pictures_are_no_verdict(project: Path, engine: made.Engi
         ("[onnx]", "[onnx@tensorflow]", "gate.yaml:9: 'onnx@tensorflow' is no target"),
         ("[onnx]", "[onnx@none]", "gate.yaml:9: there is no engine 'none'"),
         ("[float, fp16]", "[float, float]", "stands twice"),
+        (
+            "model: brighten\n    targets: [onnx]\n    precisions: [float, fp16]\n    artifacts: build/export\n",
+            "model: hdrnet\n    targets: [onnx]\n    precisions: [float, fp61]\n",
+            "gate.yaml:10: there is no precision 'fp61'",
+        ),
         ("    artifacts: build/export\n", "", "gate.yaml:8: no model is called 'brighten'"),
     ],
 )

@@ -11,8 +11,7 @@ from viewfinder import artifact
 from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.cli import main
 from viewfinder.errors import BadArtifactError, UsageError
-from viewfinder.runtime import graphs
-from viewfinder.runtime.gpu import tiny
+from viewfinder.runtime import graphs, tiny
 from viewfinder.task import TensorSpec
 from viewfinder.verbs.inspect import inspect
 

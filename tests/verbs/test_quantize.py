@@ -181,6 +181,17 @@ def test_the_command(parent, capfd):
     assert "w7" in capfd.readouterr().err
 
 
+def test_what_is_written_elsewhere_needs_the_golden_pictures(parent, tmp_path, capfd):
+    """The last line is a command that works as it stands: beside the artifact, or with `--golden`."""
+    pictures = parent.folder.parent / golden.FILE
+    pictures.touch()
+    for subject in (parent.folder, parent.folder.parent):
+        assert cli.main(["quantize", str(subject), "--precision", "w8", "-o", str(tmp_path / "away")]) == Exit.PASS
+        assert capfd.readouterr().out.endswith(f"--golden {pictures.resolve()}\n")
+    assert cli.main(["quantize", str(parent.folder), "--precision", "w8"]) == Exit.PASS
+    assert "--golden" not in capfd.readouterr().out
+
+
 @pytest.mark.parametrize(("kept", "end"), [(True, "5e-05 -> 2e-05"), (False, "stay as they were")])
 def test_training_and_scales_are_told(parent, kept, end):
     """What training won, or that nothing was won, and how many scales the file holds, stand in the result."""

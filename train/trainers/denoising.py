@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -32,6 +33,9 @@ SETTLING = 32
 
 LEAST_LEVEL = 5 / 255
 """Samples with less noise than this deviation count as if they had as much."""
+
+CANDIDATES = 4
+"""Crops among which the liveliest is chosen, where a run asks for texture."""
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """BT.601, as the grey benchmarks were made."""
@@ -67,13 +71,32 @@ class NoisyCrops(Dataset[dict[str, Tensor]]):
         order = np.random.default_rng([self._config.seed, epoch]).permutation(len(self._photos))
         image = self._photos[int(order[place])].image
         rng = np.random.default_rng([self._config.seed, 1, index])
-        side = min(self._config.crop, *image.shape[:2])
-        top, left = rng.integers(0, image.shape[0] - side + 1), rng.integers(0, image.shape[1] - side + 1)
-        clean = planes_of(image[top : top + side, left : left + side], self._planes)
+        clean = planes_of(self._crop(image, rng), self._planes)
         clean = np.rot90(clean[:, :: rng.choice((-1, 1))], int(rng.integers(4)))
         low, high = self._config.deviations
         noise = rng.standard_normal(clean.shape, np.float32) * np.float32(rng.uniform(low, high) / 255)
         return {"noisy": _to_fixed(clean + noise), "noise": _to_fixed(noise)}
+
+    def _crop(self, image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Cut a square out of a photograph ``[H, W, 3]``, shrunk first where the run asks for scales."""
+        side = min(self._config.crop, *image.shape[:2])
+        smallest, textured = self._config.smallest_scale, self._config.textured
+        taken = side if smallest == 1 else min(round(side / rng.uniform(smallest, 1)), *image.shape[:2])
+        candidates = CANDIDATES if textured and rng.uniform() < textured else 1
+        cuts = []
+        for _ in range(candidates):
+            top, left = rng.integers(0, image.shape[0] - taken + 1), rng.integers(0, image.shape[1] - taken + 1)
+            cuts.append(image[top : top + taken, left : left + taken])
+        cut = cuts[0] if candidates == 1 else max(cuts, key=_liveliness)
+        if taken == side:
+            return cut
+        return np.asarray(Image.fromarray(cut).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def _liveliness(cut: NDArray[np.uint8]) -> float:
+    """Return the mean squared difference of neighbours in green ``[S, S, 3]``: texture has more of it than an edge."""
+    green = cut[..., 1].astype(np.float32)
+    return float(np.square(np.diff(green, axis=0)).mean() + np.square(np.diff(green, axis=1)).mean())
 
 
 def _to_fixed(values: Array) -> Tensor:

@@ -128,10 +128,10 @@ def quantize(
         qat_steps=qat,
     )
     made = verbs.quantize(request, progress)
-    return Outcome(made.to_dict(), _quantized(made), warnings=made.warnings)
+    return Outcome(made.to_dict(), _quantized(made, subject), warnings=made.warnings)
 
 
-def _quantized(made: QuantizeResult) -> str:
+def _quantized(made: QuantizeResult, subject: str) -> str:
     """One line per artifact with the kinds of its operators, then the calibration set."""
     rows = []
     for one in made.artifacts:
@@ -148,8 +148,19 @@ def _quantized(made: QuantizeResult) -> str:
     lines += [
         line for one in made.artifacts for graph in one.graphs for line in _through_pytorch(one.folder.name, graph)
     ]
+    return "\n".join([*lines, _next(made, Path(subject).expanduser())])
+
+
+def _next(made: QuantizeResult, source: Path) -> str:
+    """Say how to verify what was made; written away from the golden pictures of its source, it has to be shown them."""
+    from viewfinder import golden
+
     folder = made.artifact.folder
-    return "\n".join([*lines, f"next: viewfinder verify {folder if len(made.artifacts) == 1 else folder.parent}"])
+    words = ["next: viewfinder verify", str(folder if len(made.artifacts) == 1 else folder.parent)]
+    pictures = next(filter(None, map(golden.beside, (source, source / "export"))), None)
+    if golden.beside(folder) is None and pictures is not None:
+        words += ["--golden", str(pictures)]
+    return " ".join(words)
 
 
 def _through_pytorch(name: str, graph: GraphFile) -> Iterator[str]:

@@ -43,6 +43,10 @@ Optimizer = Annotated[
 ]
 Rate = Annotated[float, typer.Option("--learning-rate", help="Largest learning rate.")]
 Crop = Annotated[int, typer.Option("--crop", min=1, help="Side of the crops that denoisers train on.")]
+SmallestScale = Annotated[
+    float, typer.Option("--smallest-scale", help="dncnn: least size that photographs are shrunk to, 1 for none.")
+]
+Textured = Annotated[float, typer.Option("--textured", help="dncnn: share of crops that are the liveliest of four.")]
 Sigma = Annotated[
     str, typer.Option("--sigma", metavar="N|LOW:HIGH", help="Noise that dncnn learns, deviation in 8-bit codes.")
 ]
@@ -71,6 +75,8 @@ def train(
     optimizer: Optimizer = "adamw",
     learning_rate: Rate = 3e-3,
     crop: Crop = 64,
+    smallest_scale: SmallestScale = 1.0,
+    textured: Textured = 0.0,
     sigma: Sigma = "0:55",
     seed: Seed = 0,
     checkpoint_interval: Interval = 2_000,

@@ -75,9 +75,12 @@ def build(request: BuildRequest, progress: Progress | None = None) -> BuildResul
         UsageError: no such model, weights, photographs or format, or a folder that is no build's.
     """
     say = progress or (lambda _line: None)
+    from viewfinder.export import exporter
+
     task = models.load(request.model)
     task.weights_file(request.weights)
     photos.find(request.photos)
+    exporter.require_form(task, request.form)
     output = request.output or Path("build") / task.name
     _check_output(output)
     names = _artifact_names(request)

@@ -187,8 +187,7 @@ def _misfit(requirement: Requirement, found: str) -> State:
 def _engines(say: Callable[[str], None]) -> Iterator[Check]:
     """Ask every engine whether it runs here."""
     from viewfinder.devices import toolchains
-    from viewfinder.runtime import engines
-    from viewfinder.runtime.gpu import tiny
+    from viewfinder.runtime import engines, tiny
 
     for name in engines.names():
         say(f"trying the engine {name}")
@@ -206,7 +205,7 @@ def _engines(say: Callable[[str], None]) -> Iterator[Check]:
 
 def _added(engine: Engine) -> str | None:
     """Have an engine of this environment do one addition; return the reason where it is not right."""
-    from viewfinder.runtime.gpu import tiny
+    from viewfinder.runtime import tiny
 
     return tiny.tried(engine.NAME, tiny.WRITERS[engine.FORMAT], lambda path, graph: engine.open(path, graph, 1))
 

@@ -8,11 +8,15 @@ from pathlib import Path
 
 from viewfinder import models
 from viewfinder.errors import UsageError
+from viewfinder.recipe import PRECISIONS
 from viewfinder.runtime import engines
 from viewfinder.runtime.gate.policy import Gate
 from viewfinder.runtime.gate.policyfile import BadPolicyError, Place, PolicyFile
 from viewfinder.runtime.report import panels
 from viewfinder.verbs.building import FORMATS
+
+BUILT = ("float", *PRECISIONS)
+"""Precisions that a gate can build."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ def wanted(file: PolicyFile, order: Order) -> list[Wanted]:
     """List the cases of a policy.
 
     Raises:
-        BadPolicyError: a target that is no format or engine, or a case that stands twice; with its line.
+        BadPolicyError: a target that is no format or engine, a precision that nothing builds, or a case that stands
+            twice; with its line.
     """
     cases = [case for number, gate, _ in file.gates() for case in _of_gate(file, number, gate, order)]
     seen: dict[tuple[str, str | None, str, str], Wanted] = {}
@@ -90,12 +95,24 @@ def _of_gate(file: PolicyFile, number: int, gate: Gate, order: Order) -> Iterato
         line = file.line(("gates", number, "model"))
         hint = f"choose one of {', '.join(models.names())}, or your own as path/to/file.py:TASK"
         raise BadPolicyError(f"{file.path}:{line}: no model is called {gate.model!r}", hint)
+    if is_built:
+        _refuse_precisions(file, number, gate)
     for position, target in enumerate(gate.targets):
         kind, engine = _target(file, ("gates", number, "targets", position), target)
         for precision in gate.precisions:
             base = order.work / "built" / f"{panels.slug(gate.model)}-{gate.weights or 'default'}"
             folder = (base if taken is None or is_built else taken) / f"{kind}-{precision}"
             yield Wanted(number, gate.model, gate.weights, kind, engine, precision, folder, is_built)
+
+
+def _refuse_precisions(file: PolicyFile, number: int, gate: Gate) -> None:
+    """Refuse precisions that nothing can be built in; a folder of the user's own may hold others."""
+    for position, precision in enumerate(gate.precisions):
+        if precision not in BUILT:
+            line = file.line(("gates", number, "precisions", position))
+            raise BadPolicyError(
+                f"{file.path}:{line}: there is no precision {precision!r}", f"choose one of: {', '.join(BUILT)}"
+            )
 
 
 def _target(file: PolicyFile, place: Place, target: str) -> tuple[str, str | None]:

@@ -13,7 +13,7 @@ from viewfinder.errors import Exit, UsageError
 from viewfinder.golden import Golden
 from viewfinder.measurement import Verdict
 from viewfinder.runtime import verified
-from viewfinder.runtime.limits import gated, gates_for
+from viewfinder.runtime.limits import gated, gates_for, require_known
 from viewfinder.runtime.report import kinds
 from viewfinder.runtime.report.document import Document, Section
 from viewfinder.target import HOST, Target
@@ -79,6 +79,7 @@ class VerifyRequest:
             raise UsageError(f"{self.bands} bands", "give at least 1")
         if self.max_fallback_ops < 0:
             raise UsageError(f"{self.max_fallback_ops} operators on the CPU", "give 0 or more")
+        require_known(self.limits)
 
     @property
     def processors(self) -> tuple[str, ...]:

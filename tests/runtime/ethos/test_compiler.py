@@ -14,9 +14,8 @@ from tests.runtime.ethos import integers
 
 from viewfinder.devices import toolchains
 from viewfinder.errors import MissingToolError
-from viewfinder.runtime import engines
+from viewfinder.runtime import engines, tiny
 from viewfinder.runtime.ethos import compiler, trying
-from viewfinder.runtime.gpu import tiny
 from viewfinder.runtime.htp.compiler import CompileError, FallbackError
 
 # Vela 5.2.0 on the coefficient network of HDRNet with float ends, shortened.

@@ -9,8 +9,7 @@ from tests import npu
 
 from viewfinder import presets
 from viewfinder.errors import MissingToolError, NotVerifiedError
-from viewfinder.runtime import engines
-from viewfinder.runtime.gpu import tiny
+from viewfinder.runtime import engines, tiny
 from viewfinder.runtime.htp import compiler, trying
 from viewfinder.runtime.htp.compiler import CompileError, FallbackError, Refused
 

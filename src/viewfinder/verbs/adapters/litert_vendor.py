@@ -14,7 +14,7 @@ from viewfinder.accelerators import Accelerator
 from viewfinder.artifact import Artifact
 from viewfinder.errors import ViewfinderError
 from viewfinder.measurement import Evidence
-from viewfinder.runtime.gpu import tiny
+from viewfinder.runtime import tiny
 from viewfinder.runtime.litert_aot import compiler, sdk
 from viewfinder.runtime.litert_aot.compiler import Plugin
 from viewfinder.runtime.report.document import Section
