@@ -195,20 +195,24 @@ def _pictures(parent: Artifact, name: str) -> tuple[Rule, ...]:
 
 
 def _denoisers(parent: Artifact, name: str) -> tuple[Rule, ...]:
-    """Quantize the layers that look at the picture; those that put the noise together stay float."""
+    """Quantize the layers that look at the picture; those that put the noise together stay float.
+
+    Which ones those are was measured on the shipped networks; of others nothing but the last operator stays float.
+    """
     *rules, last = _pictures(parent, name)
-    taken = parent.graphs[0].inputs[0]
-    is_colour = taken.shape[taken.layout.index("C")] > 1
     weights, activations = _KINDS.get(name, ("int8", "int8"))
     if activations in {"float", "dynamic"}:
         refitted = Rule(weights=weights, activations=activations, reason=_REFITTED, rounding="refitted")
-        return (refitted, *(() if is_colour else (Rule(match=_WIDE, reason=_WIDELY),)), last)
-    if activations == "int16" and not is_colour:
+        return (refitted, *_WIDE.get(parent.task, ()), last)
+    if activations == "int16" and parent.task != "dncnn-colour":
         rules = [replace(rule, rounding="refitted", reason=f"{rule.reason}; {_SIXTEEN}") for rule in rules]
-        rules.append(Rule(match=_FIRST, reason=_NOTHING_BEFORE))
-    match, reason = _COLOUR if is_colour else _GREY
-    kept = Rule(match=match, onwards=True, reason=f"{_NOISE}; {reason}")
-    return (*rules, kept, last)
+        rules += _FIRST.get(parent.task, ())
+    return (*rules, *_DEEP.get(parent.task, ()), last)
+
+
+def _layer(numbers: str) -> str:
+    """Match layers of DnCNN by number, as the formats name them: their weights, or their module."""
+    return rf"\blayers[._]({numbers})(?!\d)|Conv2d_({numbers})(?!\d)"
 
 
 _REFITTED = (
@@ -221,37 +225,60 @@ _SIXTEEN = (
     "the package's photographs with noise, the worst loses 0.18 dB where errors cancel in each layer alone, 0.09 where "
     "each makes up for those before it and the first stays float"
 )
-_FIRST = r"\blayers[._]0(?!\d)|Conv2d_0(?!\d)"
-_NOTHING_BEFORE = "nine weights of a channel cannot make up for each other; they are 576 of 555 thousand"
-_WIDE = r"\blayers[._](0|11|13|16)(?!\d)|Conv2d_(0|11|13|16)(?!\d)"
-_WIDELY = (
-    "of dncnn's weights in 8 bits, these layers' cost most: two have single weights 20 times as large as the rest, and "
-    "the first and the last are small. With all layers in 8 bits 0.26, 0.37 and 0.27 dB are lost on smooth photographs "
-    "that it was trained on, at sigma 15, 25 and 50; without the twelfth, fourteenth and last one 0.07, 0.10 and 0.08"
+_FIRST: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
+    {
+        "dncnn": (
+            Rule(
+                match=_layer("0"),
+                reason="nine weights of a channel cannot make up for each other; they are 576 of 555 thousand",
+            ),
+        )
+    }
 )
+_WIDE: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
+    {
+        "dncnn": (
+            Rule(
+                match=_layer("0|11|13|16"),
+                reason="of dncnn's weights in 8 bits, these layers' cost most: two have single weights 20 times as "
+                "large as the rest, and the first and the last are small. With all layers in 8 bits 0.26, 0.37 and "
+                "0.27 dB are lost on smooth photographs that it was trained on, at sigma 15, 25 and 50; without the "
+                "twelfth, fourteenth and last one 0.07, 0.10 and 0.08",
+            ),
+        )
+    }
+)
+"""Layers whose weights stay float."""
+
 _NOISE = (
     "rounding errors of all layers add up in the noise that is predicted, and one range for faint and strong noise "
     "leaves faint noise few codes"
 )
-_GREY = (
-    r"\blayers[._]9(?!\d)|Conv2d_9(?!\d)",
-    (
-        "of dncnn in w8a8, on crops of 10 photographs that it was trained on, computed in PyTorch: 0.32, 0.33 and 0.45 "
-        "dB lost at sigma 15, 25 and 50; with the last layer float 0.27, 0.25 and 0.30; from the twelfth on 0.11, 0.09 "
-        "and 0.05; from the tenth on, as here, 0.07, 0.07 and 0.04"
-    ),
+_DEEP: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
+    {
+        "dncnn": (
+            Rule(
+                match=_layer("9"),
+                onwards=True,
+                reason=f"{_NOISE}; of dncnn in w8a8, on crops of 10 photographs that it was trained on, computed in "
+                "PyTorch: 0.32, 0.33 and 0.45 dB lost at sigma 15, 25 and 50; with the last layer float 0.27, 0.25 and "
+                "0.30; from the twelfth on 0.11, 0.09 and 0.05; from the tenth on, as here, 0.07, 0.07 and 0.04",
+            ),
+        ),
+        "dncnn-colour": (
+            Rule(
+                match=_layer("4"),
+                onwards=True,
+                reason=f"{_NOISE}; of dncnn-colour in w8a8, on crops of 6 photographs that it was trained on, computed "
+                "in PyTorch: 0.39, 0.31 and 0.23 dB lost at sigma 15, 25 and 50; from the eleventh layer on float "
+                "0.19, 0.14 and 0.09; from the seventh on 0.10, 0.08 and 0.05; from the fifth on, as here, 0.08, 0.05 "
+                "and 0.02 (ONNX, 4 photographs). All layers in 8 bits after 150 steps of training lose 0.24, 0.16 and "
+                "0.22; channels of equal range and ranges that are cut win 0.03 at sigma 15 and cost 0.06 at sigma 50",
+            ),
+        ),
+    }
 )
-_COLOUR = (
-    r"\blayers[._]4(?!\d)|Conv2d_4(?!\d)",
-    (
-        "of dncnn-colour in w8a8, on crops of 6 photographs that it was trained on, computed in PyTorch: 0.39, 0.31 "
-        "and 0.23 dB lost at sigma 15, 25 and 50; from the eleventh layer on float 0.19, 0.14 and 0.09; from the "
-        "seventh on 0.10, 0.08 and 0.05; from the fifth on, as here, 0.08, 0.05 and 0.02 (ONNX, 4 photographs). All "
-        "layers in 8 bits after 150 steps of training lose 0.24, 0.16 and 0.22; channels of equal range and ranges "
-        "that are cut win 0.03 at sigma 15 and cost 0.06 at sigma 50"
-    ),
-)
-"""The first layer that stays float, as the formats name it (its weights, or its module), and why that one."""
+"""The first layer that stays float with all that follows."""
 
 
 def _last(parent: Artifact) -> Rule:

@@ -88,27 +88,35 @@ def test_pictures_keep_their_last_operator(parent, last):
     assert [rule.kind for rule in recipe.rules_for("model", chain("a", last))] == ["w8a8", "float"]
 
 
-@pytest.mark.parametrize(("planes", "kept"), [(1, 9), (3, 4)])
+@pytest.mark.parametrize(("task", "kept"), [("dncnn", 9), ("dncnn-colour", 4)])
 @pytest.mark.parametrize(
     "named", ["layers.{}.weight", "layers_{}_weight", "DnCNN_module/torch.nn.modules.conv.Conv2d_{};1"]
 )
-def test_denoisers_keep_what_puts_the_noise_together(parent, planes, kept, named):
+def test_denoisers_keep_what_puts_the_noise_together(parent, task, kept, named):
     """Of a denoiser, in any format's names, grey's tenth and colour's fifth layer and what follows stay float."""
-    graph = parent.graphs[0]
-    taken = replace(graph.inputs[0], shape=(1, planes, 16, 16), layout="NCHW")
-    denoiser = replace(
-        parent,
-        parameters={**parent.parameters, "samples": "noisy"},
-        graphs=(replace(graph, inputs=(taken,)),),
-    )
+    denoiser = replace(parent, task=task, parameters={**parent.parameters, "samples": "noisy"})
     names = [named.format(number) for number in (0, 1, kept - 1, kept)]
     for precision in ("w8a8", "mixed"):
         rules = defaults.recipe(denoiser, precision).rules_for("model", chain(*names, "relu", "enhanced"))
         assert [rule.kind for rule in rules] == ["w8a8"] * 3 + ["float"] * 3
     rules = defaults.recipe(denoiser, "w8a16", "npu").rules_for("model", chain(*names, "relu", "enhanced"))
-    first, how = ("float", "refitted") if planes == 1 else ("w8a16", "compensated")
+    first, how = ("float", "refitted") if task == "dncnn" else ("w8a16", "compensated")
     assert [rule.kind for rule in rules] == [first, *["w8a16"] * 2, *["float"] * 3]
     assert rules[1].rounding == how
+
+
+def test_layers_of_other_denoisers_are_not_kept_by_number(parent):
+    """What was measured on the shipped networks says nothing of the tenth layer of a user's own."""
+    denoiser = replace(parent, task="mine", parameters={**parent.parameters, "samples": "noisy"})
+    names = [f"layers.{number}.weight" for number in (0, 4, 9, 11, 16)]
+    for precision, target, how in (
+        ("w8", "cpu", "refitted"),
+        ("w8a8", "cpu", "compensated"),
+        ("w8a16", "npu", "refitted"),
+    ):
+        rules = defaults.recipe(denoiser, precision, target).rules_for("model", chain(*names, "enhanced"))
+        assert [(rule.kind, rule.rounding) for rule in rules[:-1]] == [(precision, how)] * 5
+        assert rules[-1].kind == "float"
 
 
 def test_denoisers_have_a_precision_in_8_bits_that_keeps_faint_noise(parent):
