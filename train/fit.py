@@ -121,6 +121,7 @@ class Fit:
         started, interval, squared_errors = time.monotonic() - self.seconds, self.config.checkpoint_interval, []
         for batch in self._loader():
             squared_errors.append(self._train_step(batch))
+            self.recipe.refresh(self.step)
             if on_step is not None:
                 on_step(self.step)
             if self.step % interval == 0 or self.step == self.config.steps or self.stop_requested:

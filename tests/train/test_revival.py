@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from viewfinder import demo, models, photos
 from viewfinder.train import burst_samples, loading
+from viewfinder.train.config import FitConfig
 from viewfinder.train.networks import revival
+from viewfinder.train.networks.dncnn import DnCNN
 from viewfinder.train.networks.kpn_lite import KPNLite
 from viewfinder.train.pairs import Pair
+from viewfinder.train.trainers import denoising
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +52,53 @@ def test_closed_filters_start_again_and_nothing_changes(bursts):
     network.kernels(*bursts[0]).square().mean().backward()
     assert network.decode_middle[0].weight.grad.abs().max() > 0
     assert network.encode_coarse[0].weight.grad[:20].abs().max() > 0
+
+
+def test_a_chain_of_closed_layers_starts_again():
+    """DnCNN with one open filter left in two layers: the same output, and gradients come through all of them."""
+    torch.manual_seed(3)
+    network = DnCNN(1, 6)
+    pictures = [(torch.rand(2, 1, 24, 24),), (torch.rand(2, 1, 24, 24),)]
+    with torch.no_grad():
+        for number in (3, 4):
+            network.layers[number].bias[1:] = -100.0
+        before = [network.noise(*one) for one in pictures]
+    found = revival.revive(network, pictures, 0)
+    assert (found["layers.3"], found["layers.4"]) >= (63, 63)
+    for one, expected in zip(pictures, before, strict=True):
+        assert torch.equal(network.noise(*one), expected)
+    # One in some dozens is closed again as it is drawn; the next look finds it.
+    assert sum(revival.revive(network, pictures, 1).values()) <= 4
+    for _ in range(2):
+        optimiser = torch.optim.SGD(network.parameters(), lr=0.001)
+        optimiser.zero_grad()
+        (network.noise(*pictures[0]) - 1).square().mean().backward()
+        optimiser.step()
+    (network.noise(*pictures[0]) - 1).square().mean().backward()
+    for number in (3, 4):
+        assert (network.layers[number].weight.grad.flatten(1).abs().amax(1) > 0).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_training_looks_for_closed_filters(optimizer):
+    """Now and then, while there is time to train them; a network with normalisation is left alone."""
+    torch.manual_seed(5)
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    pair = Pair(pixels, np.empty((0, 0, 3), np.float16))
+    config = FitConfig(steps=10 * denoising.REVIVAL_STEPS, batch=4, crop=24, optimizer=optimizer)
+    recipe = denoising.recipe(DnCNN(1, 4), [pair], [pair], config)
+    network = recipe._network
+
+    def is_opened(step):
+        """Shut a filter, and tell whether it is open after a step."""
+        where = network.norms[0].bias if network.normalised else network.layers[1].bias
+        with torch.no_grad():
+            where[5] = -100.0
+        recipe.refresh(step)
+        return bool(where[5] == 0)
+
+    steps = (0, denoising.REVIVAL_STEPS, denoising.REVIVAL_STEPS - 1, 9 * denoising.REVIVAL_STEPS)
+    assert [is_opened(step) for step in steps] == [optimizer == "muon"] * 2 + [False] * 2
 
 
 def test_a_network_without_closed_filters_is_left_alone(bursts):

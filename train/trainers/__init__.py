@@ -32,6 +32,9 @@ class Recipe(Protocol):
     def samples(self, length: int) -> Dataset[dict[str, Tensor]]:
         """Return `length` samples; number `index` is the same in every run with the same seed."""
 
+    def refresh(self, step: int) -> None:
+        """Mend the network where training cannot, `step` steps after the start; the same in every process."""
+
     def score(self) -> list[float]:
         """Return the PSNR in dB of every validation picture."""
 

@@ -143,6 +143,9 @@ class BurstRecipe:
         side = max(1, round(self._config.crop / 16)) * 16
         return BurstSamples(self._pairs, side, self._config.seed, length)
 
+    def refresh(self, step: int) -> None:
+        """Leave the network alone."""
+
     def score(self) -> list[float]:
         """Denoise one burst per gain and validation photograph; returns PSNR in dB."""
         self._network.eval()

@@ -8,7 +8,7 @@ deviation of 50 instead of 15 the published networks make 3.5 times the squared 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 from viewfinder.errors import UsageError
 from viewfinder.train.config import FitConfig
 from viewfinder.train.networks.dncnn import DnCNN, fold, normalise, settle
+from viewfinder.train.networks.revival import revive
 from viewfinder.train.pairs import Pair
 from viewfinder.train.sampling import FIXED_POINT
 from viewfinder.train.scores import psnr_db
@@ -30,6 +31,12 @@ VALIDATION_SIDE = 160
 
 SETTLING = 32
 """Batches over which means and variances are averaged before the network is measured or written."""
+
+REVIVAL_STEPS, REVIVAL_SAMPLES = 1000, 128
+"""Steps between two looks for filters that never open, and the crops of every noise level that they are shown."""
+
+LAST_REVIVAL = 0.8
+"""Share of the steps after which closed filters are left alone."""
 
 LEAST_LEVEL = 5 / 255
 """Samples with less noise than this deviation count as if they had as much."""
@@ -136,14 +143,30 @@ class DenoisingRecipe:
         if config.optimizer == "adamw":
             examples = torch.stack([_first(noisy) for noisy, _ in self._validation[:4]])
             network = normalise(network, examples)
-        # Muon does without: no better with it in the same time, and each step is cheaper.
+        # Muon does without, and each step is cheaper; `refresh` does for it what normalisation does by the way.
         self._network = network
+        self.refresh(0)
         prediction = NoisePrediction(self._network)
         self.module: nn.Module = prediction.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def samples(self, length: int) -> NoisyCrops:
         """Return `length` noisy crops."""
         return NoisyCrops(self._photos, self._planes, self._config, length)
+
+    def refresh(self, step: int) -> None:
+        """Start filters that never open again, as long as there is time left to train them."""
+        if step % REVIVAL_STEPS or step > LAST_REVIVAL * self._config.steps or self._network.normalised:
+            return
+        batches = -(-REVIVAL_SAMPLES // self._config.batch)
+        revive(self._network, [(batch,) for batch in self._noisy(batches)], self._config.seed + step)
+
+    def _noisy(self, batches: int) -> Iterator[Tensor]:
+        """Yield the noisy crops of the first samples, the same every time."""
+        batch, device = self._config.batch, next(self._network.parameters()).device
+        crops = self.samples(batch * batches)
+        for first in range(0, len(crops), batch):
+            picked = torch.stack([crops[first + number]["noisy"] for number in range(batch)])
+            yield picked.to(device, memory_format=torch.channels_last).float() / FIXED_POINT
 
     @torch.no_grad()
     def score(self) -> list[float]:
@@ -161,16 +184,7 @@ class DenoisingRecipe:
 
     def _settle(self) -> None:
         """Average the normalisation's statistics over the same samples every time."""
-        batch, device = self._config.batch, next(self._network.parameters()).device
-        crops = self.samples(batch * SETTLING)
-        settle(
-            self._network,
-            (
-                torch.stack([crops[first + number]["noisy"] for number in range(batch)]).to(device).float()
-                / FIXED_POINT
-                for first in range(0, len(crops), batch)
-            ),
-        )
+        settle(self._network, self._noisy(SETTLING))
 
     def weights(self) -> dict[str, Tensor]:
         """Return the weights with the normalisation folded in."""
