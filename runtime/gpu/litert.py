@@ -10,9 +10,9 @@ from pathlib import Path
 from viewfinder.artifact import Artifact, GraphFile
 from viewfinder.errors import NotVerifiedError
 from viewfinder.measurement import Evidence
-from viewfinder.runtime import engines, graphs
+from viewfinder.runtime import engines, graphs, tiny
 from viewfinder.runtime.engines import _process
-from viewfinder.runtime.gpu import log, tiny
+from viewfinder.runtime.gpu import log
 from viewfinder.runtime.htp.compiler import FallbackError
 
 FP32, FP16 = "fp32", "fp16"

@@ -9,8 +9,8 @@ from tests import npu
 from viewfinder.devices.toolchains import vulkan
 from viewfinder.errors import NotVerifiedError
 from viewfinder.measurement import Evidence
-from viewfinder.runtime import engines
-from viewfinder.runtime.gpu import litert, tiny
+from viewfinder.runtime import engines, tiny
+from viewfinder.runtime.gpu import litert
 
 
 def test_without_the_driver_it_says_how_to_get_it(tmp_path):

@@ -14,8 +14,8 @@ from viewfinder.artifact import GraphFile
 from viewfinder.devices.toolchains import vulkan
 from viewfinder.errors import BadArtifactError
 from viewfinder.measurement import Evidence
-from viewfinder.runtime import engines
-from viewfinder.runtime.gpu import litert, tiny
+from viewfinder.runtime import engines, tiny
+from viewfinder.runtime.gpu import litert
 from viewfinder.runtime.gpu.ncnn import NcnnGpu
 from viewfinder.runtime.htp.compiler import FallbackError
 from viewfinder.task import TensorSpec
