@@ -100,9 +100,9 @@ def test_a_build_has_fixed_names_and_passes(world: World, request_for: Callable[
 
 
 def test_the_form_reaches_every_export(world: World, request_for: Callable[..., BuildRequest]) -> None:
-    """`build --form split` makes what `export --form split` makes, and looks for that in the cache."""
-    build(request_for(form="split"))
-    assert world.forms == ["split", "split"]
+    """`build --form doubled` makes what `export --form doubled` makes, and the cache is asked for the form."""
+    build(request_for(form="doubled"))
+    assert world.forms == ["doubled", "doubled"]
     options = [ExportOptions("kpn-lite", formats=("onnx",), form=form) for form in ("auto", "split")]
     looked: list[str] = []
     with pytest.MonkeyPatch.context() as patch:

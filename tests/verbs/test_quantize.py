@@ -199,7 +199,7 @@ def test_training_and_scales_are_told(parent, kept, end):
     notes = {"rules": {"w8a8": 3}, "training": training, "round_trip": {"activations": "4 of 4"}}
     made = replace(parent, recipe={"calibration": None}, graphs=(replace(parent.graphs[0], notes=notes),))
     result = QuantizeResult((made,))
-    told = quantizing._quantized(result).splitlines()
+    told = quantizing._quantized(result, "hdrnet").splitlines()
     assert told[-3].endswith(end)
     assert told[-2].endswith("found in the file: 4 of 4 of activations")
     assert result.to_dict()["artifacts"][0]["training"] == {"model": training}
