@@ -16,6 +16,12 @@ INSTALLED = {
 }
 
 
+def need(name: str = "qnn") -> None:
+    """Skip a test before anything is made for it; `lend` shows it the toolchain."""
+    if not INSTALLED[name].exists():
+        pytest.skip(f"viewfinder doctor --install {name}")
+
+
 def lend(cache: Path, name: str = "qnn") -> None:
     """Show a toolchain in a test's own cache, or skip the test."""
     (cache / "toolchains").mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,7 @@ def test_without_the_driver_both_precisions_are_not_run(tmp_path):
 @pytest.fixture(scope="module")
 def hdrnet(tmp_path_factory):
     """HDRNet in tent form, float and w8a8, with golden pictures."""
+    npu.need("lavapipe")
     folder = tmp_path_factory.mktemp("hdrnet")
     export(ExportOptions("hdrnet", ("tflite",), output=folder, form="tent", use_cache=False))
     quantize(QuantizeRequest(str(folder / "tflite-float"), "w8a8"))

@@ -207,6 +207,7 @@ def test_a_large_value_saturates(tmp_path, qnn):
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """HDRNet with a small strip model, on two photographs scaled to the strip's width."""
+    npu.need()
     from viewfinder.verbs.export import ExportOptions, export
 
     folder = tmp_path_factory.mktemp("hdrnet")
