@@ -67,6 +67,8 @@ def test_a_chain_of_closed_layers_starts_again():
     assert (found["layers.3"], found["layers.4"]) >= (63, 63)
     for one, expected in zip(pictures, before, strict=True):
         assert torch.equal(network.noise(*one), expected)
+    drawn = float(network.layers[3].weight[1:].std())
+    assert drawn == pytest.approx(0.1 * (2 / (9 * 64)) ** 0.5, rel=0.05)  # small, or the first steps lose everything
     # One in some dozens is closed again as it is drawn; the next look finds it.
     assert sum(revival.revive(network, pictures, 1).values()) <= 4
     for _ in range(2):
