@@ -33,11 +33,21 @@ def test_the_card_measures_whole_sets(model, name, pictures):
             assert set(row["network"].per_picture) == set(row["bm3d"].per_picture)
 
 
-@pytest.mark.parametrize("sigma", evaluate_denoising.SIGMAS)
-def test_it_is_above_bm3d_on_photographs(sigma):
-    """On the 68 photographs of BSD68, at every level. Set12 is not held: BM3D is 0.3 to 0.4 dB ahead there."""
-    row = card().scores[f"BSD68, sigma {sigma}"]
-    assert row["network"].mean_db > row["bm3d"].mean_db
+HELD = [
+    ("BSD68", 15, 0.2),
+    ("BSD68", 25, 0.2),
+    ("BSD68", 50, 0.15),
+    ("Set12", 15, 0.0),
+    ("Set12", 25, -0.02),
+    ("Set12", 50, -0.12),
+]
+
+
+@pytest.mark.parametrize(("name", "sigma", "least_db"), HELD)
+def test_in_grey_it_stands_where_the_readme_says(name, sigma, least_db):
+    """Above BM3D on photographs, level with it on Set12 but for strong noise: regular texture is what BM3D copies."""
+    row = card().scores[f"{name}, sigma {sigma}"]
+    assert row["network"].mean_db - row["bm3d"].mean_db >= least_db
 
 
 @pytest.mark.parametrize("sigma", [25, 50])
