@@ -1,7 +1,7 @@
 """Make a deeper DnCNN of a shallow one that computes the same, to train on from there.
 
 ``python -m viewfinder.train.deepen SHALLOW.safetensors --layers 17 -o DEEP.safetensors``; the shallow one comes from
-``viewfinder train scripts/dncnn_shallow.py:TASK``.
+``viewfinder train scripts/dncnn_shallow.py:COLOUR``.
 """
 
 from __future__ import annotations

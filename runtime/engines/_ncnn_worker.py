@@ -17,9 +17,9 @@ import numpy as np
 HALF = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic")
 LARGE_WINOGRAD = ("use_winograd43_convolution", "use_winograd63_convolution")
 """Off in fp16: transforms of tiles of 4 and 6 multiply by up to 8 and 32 and take differences again, which halves
-cannot hold. Of dncnn on three photographs (128 x 128, a software driver) the worst against fp32 has 54.5 dB with them,
-63.5 dB with tiles of 2 alone, which only add and halve, and 62.0 dB without Winograd; in 1.24, 1.86 and 3.63 times the
-time of fp32."""
+cannot hold. Of the weights that dncnn had first, on three photographs (128 x 128, a software driver), the worst against
+fp32 has 54.5 dB with them, 63.5 dB with tiles of 2 alone, which only add and halve, and 62.0 dB without Winograd; in
+1.24, 1.86 and 3.63 times the time of fp32."""
 NO_WORK = frozenset({"Input", "Split", "MemoryData"})
 """Layers that only name or hold something."""
 

@@ -105,6 +105,14 @@ def test_denoisers_keep_what_puts_the_noise_together(parent, task, kept, named):
     assert rules[1].rounding == how
 
 
+def test_weights_of_dncnn_that_cost_most_stay_float(parent):
+    """In w8 the sixteenth layer, the first and the last one stay float: with all in 8 bits `verify` fails it."""
+    denoiser = replace(parent, task="dncnn", parameters={**parent.parameters, "samples": "noisy"})
+    names = [f"layers.{number}.weight" for number in range(17)]
+    rules = defaults.recipe(denoiser, "w8").rules_for("model", chain(*names))
+    assert [number for number, rule in enumerate(rules) if rule.is_float] == [0, 15, 16]
+
+
 def test_layers_of_other_denoisers_are_not_kept_by_number(parent):
     """What was measured on the shipped networks says nothing of the tenth layer of a user's own."""
     denoiser = replace(parent, task="mine", parameters={**parent.parameters, "samples": "noisy"})
